@@ -1,0 +1,36 @@
+# huis. `make run` starts a server to try; `make test` is what CI runs.
+
+GO      ?= go
+DATA    ?= huis-data
+VERSION ?= $(shell git describe --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+export CGO_ENABLED ?= 0
+
+.PHONY: run build test check sim soak bench vectors setup clean
+
+run: build ## build, start a server on 127.0.0.1, print an invitation
+	./bin/huis serve --data $(DATA)
+
+build: setup ## bin/huis, one static binary
+	$(GO) build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o bin/huis ./cmd/huis
+
+test: setup ## everything CI checks (about ten minutes on two cores)
+	scripts/test
+
+check: setup ## the quick part of `make test`: format, vet, house rules, unit tests
+	scripts/test quick
+
+sim: setup ## the long simulation; SEED=n repeats a run
+	$(GO) test ./internal/sim -run 'TestSim' -count=1 -timeout 0 -v -args -long $(if $(SEED),-seed=$(SEED))
+
+soak: build ## 1,000 messages, 20 attachments (one of 1 GiB), kill -9 every few seconds; writes docs/soak.md
+	$(GO) test ./internal/e2e -run 'TestSoak' -count=1 -timeout 0 -v -args -huis $(CURDIR)/bin/huis -long -report $(CURDIR)/docs/soak.md
+
+bench: setup ## the figures of bench/
+	$(GO) test ./bench/... -run '^$$' -bench . -benchtime 1x -timeout 0
+
+setup: ## says what is missing on this machine, and how to get it
+	@scripts/setup --check
+
+clean:
+	rm -rf bin

@@ -1,0 +1,231 @@
+// Package huis holds the test of the house's own rules: which package may
+// import which, how large a file may be, and what must not stand in the tree.
+package huis
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "codeberg.org/huis/huis"
+
+// arrows says what each package may import of this module, tests apart. A name
+// that ends in /... stands for the packages below it. What is not in the table
+// may import nothing of ours, so a new package has to be entered here.
+var arrows = map[string][]string{
+	"internal/wire": {},
+	"mls":           {"internal/wire"},
+	"mls/...":       {"mls", "internal/wire"},
+	"kt":            {"internal/wire"},
+	"internal/proto": {
+		"internal/wire",
+	},
+	"internal/client":       {"mls", "kt", "internal/proto", "internal/wire", "internal/client/...", "!internal/client/store/sqlite", "!internal/client/store/idb"},
+	"internal/client/...":   {"mls", "kt", "internal/proto", "internal/wire", "internal/client/...", "!internal/client/store/sqlite", "!internal/client/store/idb"},
+	"internal/delivery":     {"mls", "internal/proto", "internal/wire", "internal/delivery/store"},
+	"internal/delivery/...": {"internal/proto", "internal/wire", "internal/delivery/store"},
+	"internal/directory":    {"mls", "kt", "internal/proto", "internal/wire", "internal/delivery/store"},
+	"internal/httpapi":      {"internal/proto", "internal/wire", "internal/client", "internal/delivery", "internal/directory"},
+	"internal/cli":          {"mls", "kt", "internal/...", "!internal/sim", "!internal/evil", "!internal/e2e/..."},
+	"internal/cli/...":      {"mls", "kt", "internal/...", "!internal/sim", "!internal/evil", "!internal/e2e/..."},
+	"internal/sim":          {"mls", "kt", "internal/..."},
+	"internal/sim/...":      {"mls", "kt", "internal/..."},
+	"internal/evil":         {"mls", "kt", "internal/..."},
+	"internal/e2e":          {"internal/..."},
+	"internal/e2e/...":      {"internal/..."},
+	"cmd/huis":              {"internal/cli"},
+	"cmd/huis-wasm":         {"internal/client", "internal/client/...", "internal/httpapi/..."},
+	"bench/...":             {"mls", "kt", "internal/..."},
+}
+
+// goPackage is what `go list -json` says of a package.
+type goPackage struct {
+	ImportPath, Dir, Doc string
+	GoFiles, TestGoFiles []string
+	Imports, TestImports []string
+	XTestImports, Deps   []string
+}
+
+func list(t *testing.T, env []string, args ...string) []goPackage {
+	t.Helper()
+	cmd := exec.Command("go", append([]string{"list", "-e", "-json"}, args...)...)
+	cmd.Env = append(os.Environ(), env...)
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	var all []goPackage
+	for d := json.NewDecoder(bytes.NewReader(out)); ; {
+		var p goPackage
+		if err := d.Decode(&p); errors.Is(err, io.EOF) {
+			return all
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, p)
+	}
+}
+
+func ours(importPath string) (string, bool) {
+	return strings.CutPrefix(importPath, module+"/")
+}
+
+func matches(pattern, pkg string) bool {
+	if below, ok := strings.CutSuffix(pattern, "..."); ok {
+		return strings.HasPrefix(pkg, below)
+	}
+	return pattern == pkg
+}
+
+// mayImport is the table's answer; of the entries that match the importer, the
+// exact one wins over a pattern.
+func mayImport(from, to string) bool {
+	allowed, ok := arrows[from]
+	for p := path.Dir(from); !ok && p != "."; p = path.Dir(p) {
+		allowed, ok = arrows[p+"/..."]
+	}
+	refused := slices.ContainsFunc(allowed, func(a string) bool { return a[0] == '!' && matches(a[1:], to) })
+	return !refused && slices.ContainsFunc(allowed, func(a string) bool { return matches(a, to) })
+}
+
+func TestImportsFollowTheHouse(t *testing.T) {
+	for _, p := range list(t, nil, "./...") {
+		from, ok := ours(p.ImportPath)
+		if !ok {
+			continue
+		}
+		for _, i := range p.Imports {
+			if to, ok := ours(i); ok && !mayImport(from, to) {
+				t.Errorf("%s must not import %s", from, to)
+			}
+		}
+	}
+}
+
+func TestArrowsRefuseWhatTheyShould(t *testing.T) {
+	for _, bad := range [][2]string{
+		{"mls", "kt"}, {"kt", "mls"}, {"internal/wire", "mls"}, {"internal/proto", "internal/client"},
+		{"internal/client", "internal/delivery"}, {"internal/delivery", "internal/client"},
+		{"internal/client", "internal/client/store/sqlite"}, {"internal/client", "internal/httpapi"},
+		{"internal/cli", "internal/sim"}, {"internal/new", "mls"},
+	} {
+		if mayImport(bad[0], bad[1]) {
+			t.Errorf("%s may import %s", bad[0], bad[1])
+		}
+	}
+	if !mayImport("internal/cli", "internal/client/store/sqlite") || !mayImport("mls", "internal/wire") {
+		t.Error("an arrow of the house is refused")
+	}
+}
+
+// The public packages carry the Apache licence, so others can import them
+// without the rest.
+func TestPublicPackagesStandOnTheStandardLibrary(t *testing.T) {
+	for _, p := range list(t, nil, "./mls/...", "./kt/...", "./internal/wire/...") {
+		for _, i := range p.Imports {
+			first, _, _ := strings.Cut(i, "/")
+			if to, own := ours(i); own && to != "internal/wire" && to != "mls" || !own && strings.Contains(first, ".") {
+				t.Errorf("%s imports %s", p.ImportPath, i)
+			}
+		}
+	}
+}
+
+func TestWasmCoreHasNoNetwork(t *testing.T) {
+	env := []string{"GOOS=js", "GOARCH=wasm"}
+	for _, p := range list(t, env, "-deps", "./mls/...", "./kt/...", "./internal/client") {
+		if from, ok := ours(p.ImportPath); ok && slices.Contains(p.Imports, "net/http") {
+			t.Errorf("%s is in the wasm build and imports net/http", from)
+		}
+	}
+}
+
+func TestEveryPackageSaysWhatItIs(t *testing.T) {
+	for _, p := range list(t, nil, "./...") {
+		if from, ok := ours(p.ImportPath); ok && p.Doc == "" && len(p.GoFiles) > 0 {
+			t.Errorf("%s has no package comment", from)
+		}
+	}
+}
+
+// files calls f with every file of the tree that is ours.
+func files(t *testing.T, f func(name string, text []byte)) {
+	t.Helper()
+	skip := []string{".git", "bin", "huis-data", "node_modules", "dist", "testdata"}
+	err := filepath.WalkDir(".", func(name string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() && slices.Contains(skip, d.Name()) {
+			return errors.Join(err, skipDir(d))
+		}
+		if !d.Type().IsRegular() {
+			return nil
+		}
+		text, err := os.ReadFile(name)
+		if err == nil {
+			f(filepath.ToSlash(name), text)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func skipDir(d os.DirEntry) error {
+	if d != nil && d.IsDir() {
+		return filepath.SkipDir
+	}
+	return nil
+}
+
+const maxLines = 700 // a file one reads in one sitting, with room
+
+func TestNoFileIsTooLong(t *testing.T) {
+	files(t, func(name string, text []byte) {
+		if strings.HasSuffix(name, ".go") && !strings.Contains(name, ".gen.") && bytes.Count(text, []byte("\n")) > maxLines {
+			t.Errorf("%s has more than %d lines", name, maxLines)
+		}
+	})
+}
+
+// foreign finds what belongs to one machine or to the making of the code, not
+// to the code.
+var foreign = regexp.MustCompile(`(/ho` + `me/[a-z]+/|/ro` + `ot/|/wo` + `rk/|/Us` + `ers/[a-z]+/|TO` + `DO|FIX` + `ME)`)
+
+func TestNothingForeignStandsInTheTree(t *testing.T) {
+	if !foreign.MatchString("see /ho" + "me/ada/notes") {
+		t.Fatal("the search finds nothing")
+	}
+	files(t, func(name string, text []byte) {
+		if name == ".git" || name == "go.sum" || bytes.IndexByte(text, 0) >= 0 {
+			return
+		}
+		if m := foreign.Find(text); m != nil {
+			t.Errorf("%s contains %q", name, m)
+		}
+	})
+}
+
+var link = regexp.MustCompile(`\]\(([^)#:]+)(#[^)]*)?\)`)
+
+func TestLinksOfTheDocumentsLeadSomewhere(t *testing.T) {
+	files(t, func(name string, text []byte) {
+		if !strings.HasSuffix(name, ".md") {
+			return
+		}
+		for _, m := range link.FindAllSubmatch(text, -1) {
+			if _, err := os.Stat(path.Join(path.Dir(name), string(m[1]))); err != nil {
+				t.Errorf("%s links to %s: %v", name, m[1], err)
+			}
+		}
+	})
+}
