@@ -1,0 +1,72 @@
+package client
+
+import (
+	"errors"
+	"fmt"
+
+	"codeberg.org/huis/huis/internal/client/store"
+	"codeberg.org/huis/huis/internal/proto"
+)
+
+// Errors a caller branches on; they come wrapped. The server's refusals are
+// *proto.Error.
+var (
+	// ErrNoProfile: the store holds no device yet.
+	ErrNoProfile = store.ErrNoProfile
+	// ErrUnreachable: no answer from the server; a request may have had its
+	// effect all the same.
+	ErrUnreachable = errors.New("the server cannot be reached")
+	// ErrUnknownChat: no conversation of that name is on this device.
+	ErrUnknownChat = errors.New("no such conversation")
+	// ErrUnknownPerson: the server knows no account of that handle.
+	ErrUnknownPerson = errors.New("no such person")
+	// ErrNotMember: this device is no longer in the conversation.
+	ErrNotMember = errors.New("not a member of this conversation")
+	// ErrTooLarge: the message or file exceeds a limit.
+	ErrTooLarge = errors.New("too large")
+	// ErrForbidden: the conversation's policy does not let this account do it.
+	ErrForbidden = errors.New("the conversation's rules do not allow it")
+	// ErrExists: a conversation of that name is on this device already.
+	ErrExists = errors.New("a conversation of this name exists already")
+)
+
+// PinError says that another server than the pinned one answered.
+type PinError struct {
+	Want, Got string // fingerprints
+}
+
+func (e *PinError) Error() string {
+	return fmt.Sprintf("the server's certificate is not the pinned one: expected %s, got %s", e.Want, e.Got)
+}
+
+// Hint returns what the person can do.
+func (e *PinError) Hint() string {
+	return "somebody may be between you and the server: ask its operator, by another way, for the fingerprint"
+}
+
+// SafetyError says that something could not be verified and this client stopped
+// there. It is not retried.
+type SafetyError struct {
+	Reason   string // what was found
+	Fix      string // what the person can do
+	Evidence string // where the proof was kept; "" if there is none
+}
+
+func (e *SafetyError) Error() string { return "stopped for safety: " + e.Reason }
+
+// Hint returns what the person can do.
+func (e *SafetyError) Hint() string {
+	if e.Evidence == "" {
+		return e.Fix
+	}
+	return e.Fix + "; the proof is in " + e.Evidence
+}
+
+// code returns the server's error code in err, "" if there is none.
+func code(err error) proto.Code {
+	var e *proto.Error
+	if errors.As(err, &e) {
+		return e.Code
+	}
+	return ""
+}
