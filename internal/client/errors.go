@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"codeberg.org/huis/huis/internal/client/store"
-	"codeberg.org/huis/huis/internal/proto"
 )
 
 // Errors a caller branches on; they come wrapped. The server's refusals are
@@ -60,13 +59,4 @@ func (e *SafetyError) Hint() string {
 		return e.Fix
 	}
 	return e.Fix + "; the proof is in " + e.Evidence
-}
-
-// code returns the server's error code in err, "" if there is none.
-func code(err error) proto.Code {
-	var e *proto.Error
-	if errors.As(err, &e) {
-		return e.Code
-	}
-	return ""
 }

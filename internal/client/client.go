@@ -1,0 +1,88 @@
+package client
+
+import (
+	"context"
+	"crypto/rand"
+	"log/slog"
+	"math/big"
+	"sync"
+	"time"
+
+	"codeberg.org/huis/huis/internal/proto"
+)
+
+// Client is one device. Its methods may be called concurrently, and other
+// processes may use the same store.
+type Client struct {
+	cfg    Config
+	server ServerRef
+	net    Transport
+
+	// mu makes steps one at a time. It guards what follows, which mirrors the
+	// store as of base and is dropped whenever the store turns out to differ.
+	mu    sync.Mutex
+	base  uint64
+	me    *identity
+	convs map[proto.ConversationID]*conversation
+
+	sessions sessions
+	// syncing keeps the conversations' network work of this process apart.
+	syncing sync.Mutex
+}
+
+// newClient returns a client without identity; Join, Link and Open give it one.
+func newClient(cfg Config, server ServerRef) (*Client, error) {
+	if cfg.Clock == nil {
+		cfg.Clock = SystemClock{}
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.SendFor == 0 {
+		cfg.SendFor = 60 * time.Second
+	}
+	if cfg.Jitter == nil {
+		cfg.Jitter = jitter
+	}
+	net, err := cfg.Dial(server)
+	if err != nil {
+		return nil, err
+	}
+	return &Client{cfg: cfg, server: server, net: net, convs: map[proto.ConversationID]*conversation{}}, nil
+}
+
+// Open returns the device the store holds, or ErrNoProfile.
+func Open(ctx context.Context, cfg Config) (*Client, error) {
+	server, err := storedServer(ctx, cfg.Store)
+	if err != nil {
+		return nil, err
+	}
+	c, err := newClient(cfg, server)
+	if err != nil {
+		return nil, err
+	}
+	return c, c.step(ctx, func(t *tx) error {
+		_, err := t.identity()
+		return err
+	})
+}
+
+// forget drops what memory knows of the store; c.mu is held.
+func (c *Client) forget() {
+	c.me = nil
+	c.convs = map[proto.ConversationID]*conversation{}
+}
+
+func (c *Client) now() time.Time { return c.cfg.Clock.Now() }
+
+// jitter draws a duration from [0, d).
+func jitter(d time.Duration) time.Duration {
+	if d <= 0 {
+		return 0
+	}
+	n, err := rand.Int(rand.Reader, big.NewInt(int64(d)))
+	if err != nil {
+		return 0
+	}
+	return time.Duration(n.Int64())
+}
