@@ -166,12 +166,13 @@ func newGCM(key []byte) (cipher.AEAD, error) {
 
 func newChaCha(key []byte) (cipher.AEAD, error) { return chacha20poly1305.New(key) }
 
-var sealObserver atomic.Pointer[func(key, nonce []byte)]
+var sealObserver atomic.Pointer[func(key, nonce, ciphertext []byte)]
 
-// SetSealObserver lets f see the key and nonce of every symmetric seal from now
-// on; nil ends it. It exists for tests that prove no pair is ever used twice.
+// SetSealObserver lets f see the key, the nonce and the result of every symmetric
+// seal from now on; nil ends it. It exists for tests that prove no pair is ever
+// used twice, and no key for two ciphertexts that leave the device.
 // HPKE seals are not seen: each has a fresh key that never leaves crypto/hpke.
-func SetSealObserver(f func(key, nonce []byte)) {
+func SetSealObserver(f func(key, nonce, ciphertext []byte)) {
 	if f == nil {
 		sealObserver.Store(nil)
 		return
@@ -181,10 +182,11 @@ func SetSealObserver(f func(key, nonce []byte)) {
 
 // seal encrypts with the suite's AEAD.
 func (a *algorithms) seal(key, nonce Secret, aad, plaintext []byte) []byte {
+	ciphertext := must(a.newAEAD(key)).Seal(nil, nonce, plaintext, aad)
 	if f := sealObserver.Load(); f != nil {
-		(*f)(key, nonce)
+		(*f)(key, nonce, ciphertext)
 	}
-	return must(a.newAEAD(key)).Seal(nil, nonce, plaintext, aad)
+	return ciphertext
 }
 
 // open decrypts with the suite's AEAD.
