@@ -23,7 +23,7 @@ func TestSealedHidesAndDetects(t *testing.T) {
 	ctx := context.Background()
 	const secret = "a secret value that must not be readable"
 	inner, key := mem.New(), store.NewDeviceKey()
-	s := store.Sealed(inner, key, "/home/a/huis")
+	s := store.Sealed(inner, key, "/srv/profile")
 	if _, err := s.Commit(ctx, store.Batch{Put: []store.Record{{Key: "a", Value: []byte(secret)}, {Key: "b", Value: nil}}}); err != nil {
 		t.Fatal(err)
 	}
@@ -41,7 +41,7 @@ func TestSealedHidesAndDetects(t *testing.T) {
 		if _, err := s.Get(ctx, "a"); !errors.As(err, &damaged) {
 			t.Fatalf("%s: Get gives %v", name, err)
 		}
-		if !strings.Contains(damaged.Error(), "/home/a/huis") || !strings.Contains(damaged.Hint(), "huis link") {
+		if !strings.Contains(damaged.Error(), "/srv/profile") || !strings.Contains(damaged.Hint(), "huis link") {
 			t.Errorf("%s: error %q, hint %q", name, damaged, damaged.Hint())
 		}
 		if _, err := s.List(ctx, "", "", 0); !errors.As(err, &damaged) {
@@ -58,7 +58,7 @@ func TestSealedHidesAndDetects(t *testing.T) {
 	}
 	other, _ := inner.Get(ctx, "b")
 	refuse("value of another key", s, store.Batch{Put: []store.Record{{Key: "a", Value: other}}})
-	refuse("another device key", store.Sealed(inner, store.NewDeviceKey(), "/home/a/huis"),
+	refuse("another device key", store.Sealed(inner, store.NewDeviceKey(), "/srv/profile"),
 		store.Batch{Put: []store.Record{{Key: "a", Value: raw}}})
 }
 

@@ -2,8 +2,7 @@
 // opaque bytes that changes only in atomic, durable batches.
 //
 // Start with Store. Implementations are mem (tests, simulation) and sqlite (a
-// file); package profile opens a user's profile folder and is what programs
-// use. Sealed encrypts the values of any Store under the device key. All
+// file; its OpenProfile is what programs use). Sealed encrypts the values of any Store under the device key. All
 // implementations pass storetest.Run.
 //
 // One protocol step is one Commit, made before anything is sent. After an

@@ -1,6 +1,6 @@
 // Package sqlite is a store.Store in one SQLite file: WAL, full
-// synchronisation, secure deletion. Open is the entry; programs open a user's
-// folder through package profile instead, which also seals the values.
+// synchronisation, secure deletion. Programs open a user's folder by
+// OpenProfile, which also seals the values; Open is the bare file.
 //
 // SQLite alone would take some damage for an older or smaller but valid state,
 // such as a flipped bit in the WAL. For a ratchet that would mean using a key

@@ -1,4 +1,4 @@
-package profile
+package sqlite
 
 import (
 	"context"
@@ -14,7 +14,7 @@ import (
 func TestProfileIsAStore(t *testing.T) {
 	// Run expects base 0, a profile starts at 1.
 	ctx, dir := context.Background(), filepath.Join(t.TempDir(), "deep", "profile")
-	s, err := Open(ctx, dir, true)
+	s, err := OpenProfile(ctx, dir, true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -26,7 +26,7 @@ func TestProfileIsAStore(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, create := range []bool{false, true} {
-		s, err := Open(ctx, dir, create)
+		s, err := OpenProfile(ctx, dir, create)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -42,7 +42,7 @@ func TestProfileIsAStore(t *testing.T) {
 
 func TestNoProfile(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "none")
-	if _, err := Open(context.Background(), dir, false); !errors.Is(err, store.ErrNoProfile) {
+	if _, err := OpenProfile(context.Background(), dir, false); !errors.Is(err, store.ErrNoProfile) {
 		t.Fatal(err)
 	}
 	if exists(dir) {
@@ -55,10 +55,10 @@ func TestInterruptedCreationContinues(t *testing.T) {
 	if _, err := makeKey(dir); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(ctx, dir, false); !errors.Is(err, store.ErrNoProfile) {
+	if _, err := OpenProfile(ctx, dir, false); !errors.Is(err, store.ErrNoProfile) {
 		t.Fatal(err)
 	}
-	s, err := Open(ctx, dir, true)
+	s, err := OpenProfile(ctx, dir, true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +85,7 @@ func TestDamagedProfile(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
-			s, err := Open(ctx, dir, true)
+			s, err := OpenProfile(ctx, dir, true)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -95,7 +95,7 @@ func TestDamagedProfile(t *testing.T) {
 			if err := errors.Join(s.Close(), damage(t, dir)); err != nil {
 				t.Fatal(err)
 			}
-			s, err = Open(ctx, dir, false)
+			s, err = OpenProfile(ctx, dir, false)
 			if err == nil {
 				s.Close()
 			}

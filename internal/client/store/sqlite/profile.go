@@ -1,7 +1,4 @@
-// Package profile opens the folder in which a native client keeps its state:
-// state.db (records sealed under the device key), state.db.lock, state.db.mark
-// and device.key (mode 0600). Open is the only entry.
-package profile
+package sqlite
 
 import (
 	"context"
@@ -14,7 +11,6 @@ import (
 	"strings"
 
 	"codeberg.org/huis/huis/internal/client/store"
-	"codeberg.org/huis/huis/internal/client/store/sqlite"
 )
 
 const (
@@ -25,10 +21,11 @@ const (
 	ownRecord = "profile"
 )
 
-// Open opens the profile in the folder dir, and makes one if create is set and
-// there is none. It returns store.ErrNoProfile if there is none otherwise,
+// OpenProfile opens the profile in the folder dir, and makes one if create is
+// set and there is none. The folder holds state.db (records sealed under the
+// device key), state.db.lock, state.db.mark and device.key (mode 0600). It returns store.ErrNoProfile if there is none otherwise,
 // *store.DamagedError if one is there but not whole.
-func Open(ctx context.Context, dir string, create bool) (store.Store, error) {
+func OpenProfile(ctx context.Context, dir string, create bool) (store.Store, error) {
 	if create {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return nil, err
@@ -48,7 +45,7 @@ func Open(ctx context.Context, dir string, create bool) (store.Store, error) {
 			return nil, err
 		}
 	}
-	db, err := sqlite.Open(ctx, filepath.Join(dir, stateFile), create)
+	db, err := Open(ctx, filepath.Join(dir, stateFile), create)
 	if err != nil {
 		return nil, err
 	}
