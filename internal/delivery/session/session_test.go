@@ -1,0 +1,74 @@
+package session
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"codeberg.org/huis/huis/internal/proto"
+)
+
+type clock struct{ t time.Time }
+
+func (c *clock) Now() time.Time { return c.t }
+
+func TestNonceIsGoodOnceAndForAMinute(t *testing.T) {
+	c := &clock{time.Unix(1e9, 0)}
+	s := New(c)
+	n, _ := s.Nonce()
+	if !s.TakeNonce(n) || s.TakeNonce(n) {
+		t.Error("a nonce is not good exactly once")
+	}
+	n, _ = s.Nonce()
+	c.t = c.t.Add(61 * time.Second)
+	if s.TakeNonce(n) {
+		t.Error("a nonce of 61 s ago is taken")
+	}
+	if s.TakeNonce(proto.Nonce{}) {
+		t.Error("a nonce never given is taken")
+	}
+}
+
+func TestSessionsAreOfOneKind(t *testing.T) {
+	s := New(&clock{time.Unix(1e9, 0)})
+	m, _ := s.OpenMember(Member{MK: proto.MemberKey{1}})
+	d, _ := s.OpenDevice(Device{Account: proto.AccountID{2}})
+	if got, err := s.Member(m); err != nil || got.MK != (proto.MemberKey{1}) {
+		t.Error(err)
+	}
+	for _, err := range []error{second(s.Member(d)), second(s.Device(m)), second(s.Device(proto.SessionID{}))} {
+		if !errors.Is(err, proto.BadSession) {
+			t.Errorf("got %v", err)
+		}
+	}
+	s.EndDevice(proto.AccountID{2}, proto.DeviceID{})
+	if _, err := s.Device(d); err == nil {
+		t.Error("the session of a revoked device goes on")
+	}
+}
+
+func second[T any](_ T, err error) error { return err }
+
+func TestSessionsEnd(t *testing.T) {
+	c := &clock{time.Unix(1e9, 0)}
+	s := New(c)
+	id, _ := s.OpenMember(Member{})
+	for range 50 {
+		c.t = c.t.Add(29 * time.Minute)
+		if _, err := s.Member(id); (err == nil) != (c.t.Sub(time.Unix(1e9, 0)) <= sessionLife) {
+			t.Fatalf("after %v: %v", c.t.Sub(time.Unix(1e9, 0)), err)
+		}
+	}
+	id, _ = s.OpenMember(Member{})
+	c.t = c.t.Add(31 * time.Minute)
+	if _, err := s.Member(id); err == nil {
+		t.Error("an idle session goes on")
+	}
+	s.OpenMember(Member{})
+	s.Nonce()
+	c.t = c.t.Add(-25 * time.Hour)
+	s.Purge()
+	if len(s.sessions)+len(s.nonces) != 0 {
+		t.Error("sessions of a wrong clock are kept")
+	}
+}
