@@ -44,3 +44,25 @@ func (k *KeyPackage) Ref() (KeyPackageRef, error) {
 	}
 	return RefHash(k.CipherSuite, "MLS 1.0 KeyPackage Reference", b)
 }
+
+// sign sets the signature (RFC 9420, Section 10).
+func (k *KeyPackage) sign(key SignaturePrivateKey) error {
+	tbs, err := wire.Encode(k.wireUnsigned)
+	if err != nil {
+		return err
+	}
+	k.Signature, err = SignWithLabel(k.CipherSuite, key, "KeyPackageTBS", tbs)
+	return err
+}
+
+// verifySignature checks the signature alone (RFC 9420, Section 10.1).
+func (k *KeyPackage) verifySignature() error {
+	tbs, err := wire.Encode(k.wireUnsigned)
+	if err != nil {
+		return err
+	}
+	if err := VerifyWithLabel(k.CipherSuite, k.LeafNode.SignatureKey, "KeyPackageTBS", tbs, k.Signature); err != nil {
+		return invalid("10.1", "signature of a key package does not verify")
+	}
+	return nil
+}

@@ -188,6 +188,11 @@ func ParseSignaturePrivateKey(suite CipherSuite, raw []byte) (SignaturePrivateKe
 	}
 	k := SignaturePrivateKey{raw: bytes.Clone(raw)}
 	if a.signature.curve != nil {
+		size := (a.signature.curve.Params().BitSize + 7) / 8
+		if len(raw) < size { // some write the scalar without its leading zeros
+			raw = append(make([]byte, size-len(raw)), raw...)
+			k.raw = raw
+		}
 		key, err := ecdsa.ParseRawPrivateKey(a.signature.curve, raw)
 		if err != nil {
 			return SignaturePrivateKey{}, fmt.Errorf("mls: signature key: %v", err)

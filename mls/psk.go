@@ -53,3 +53,28 @@ func (p *PreSharedKeyID) wire(c *wire.Codec) {
 	}
 	wire.Opaque(c, &p.PSKNonce)
 }
+
+// pskInput is a pre-shared key with its name, ready for the key schedule.
+type pskInput struct {
+	id  PreSharedKeyID
+	psk Secret
+}
+
+// pskSecret combines the keys in order (RFC 9420, Section 8.4); none gives the
+// zero secret.
+func (a *algorithms) pskSecret(psks []pskInput) Secret {
+	secret := make(Secret, a.hashSize())
+	zero := make(Secret, a.hashSize())
+	count := uint16(len(psks))
+	for i := range psks {
+		index := uint16(i)
+		label := wire.MustEncode(func(c *wire.Codec) {
+			psks[i].id.wire(c)
+			wire.Uint16(c, &index)
+			wire.Uint16(c, &count)
+		})
+		input := a.expandWithLabel(a.extract(zero, psks[i].psk), "derived psk", label, a.hashSize())
+		secret = a.extract(input, secret)
+	}
+	return secret
+}

@@ -1,6 +1,10 @@
 package mls
 
-import "codeberg.org/huis/huis/internal/wire"
+import (
+	"bytes"
+
+	"codeberg.org/huis/huis/internal/wire"
+)
 
 // GroupInfo describes an epoch to one who is not in it
 // (RFC 9420, Section 12.4.3).
@@ -81,3 +85,88 @@ func (w *Welcome) Encode() ([]byte, error) { return wire.Encode(w.wire) }
 
 // ParseWelcome reads a bare Welcome; it verifies nothing.
 func ParseWelcome(b []byte) (*Welcome, error) { return parse(b, (*Welcome).wire) }
+
+// groupInfoTBS returns what the signature covers.
+func (g *GroupInfo) groupInfoTBS() ([]byte, error) { return wire.Encode(g.wireUnsigned) }
+
+// sign sets the signature (RFC 9420, Section 12.4.3).
+func (g *GroupInfo) sign(a *algorithms, key SignaturePrivateKey) error {
+	tbs, err := g.groupInfoTBS()
+	if err != nil {
+		return err
+	}
+	g.Signature, err = a.signWithLabel(key, "GroupInfoTBS", tbs)
+	return err
+}
+
+// verifySignature checks that the holder of pub, the signer's leaf key, made it.
+func (g *GroupInfo) verifySignature(a *algorithms, pub SignaturePublicKey) error {
+	tbs, err := g.groupInfoTBS()
+	if err != nil {
+		return err
+	}
+	if a.verifyWithLabel(pub, "GroupInfoTBS", tbs, g.Signature) != nil {
+		return invalid("12.4.3", "signature of a GroupInfo does not verify")
+	}
+	return nil
+}
+
+// groupInfoKey derives key and nonce of encrypted_group_info
+// (RFC 9420, Section 12.4.3.1).
+func (a *algorithms) groupInfoKey(welcome Secret) (key, nonce Secret) {
+	return a.expandWithLabel(welcome, "key", nil, a.keySize), a.expandWithLabel(welcome, "nonce", nil, a.nonceSize)
+}
+
+// sealGroupInfo makes encrypted_group_info. Call it once for each welcome secret:
+// key and nonce follow from it alone.
+func (a *algorithms) sealGroupInfo(welcome Secret, info *GroupInfo) ([]byte, error) {
+	b, err := info.Encode()
+	if err != nil {
+		return nil, err
+	}
+	key, nonce := a.groupInfoKey(welcome)
+	return a.seal(key, nonce, nil, b), nil
+}
+
+// openGroupInfo decrypts encrypted_group_info; it does not check the signature.
+func (a *algorithms) openGroupInfo(welcome Secret, encrypted []byte) (*GroupInfo, error) {
+	key, nonce := a.groupInfoKey(welcome)
+	b, err := a.open(key, nonce, nil, encrypted)
+	if err != nil {
+		return nil, invalid("12.4.3.1", "GroupInfo of a Welcome does not open")
+	}
+	return ParseGroupInfo(b)
+}
+
+// sealGroupSecrets makes one new member's entry. encryptedGroupInfo binds it to
+// the Welcome.
+func (a *algorithms) sealGroupSecrets(kp *KeyPackage, encryptedGroupInfo []byte, s *GroupSecrets) (*EncryptedGroupSecrets, error) {
+	ref, err := kp.Ref()
+	if err != nil {
+		return nil, err
+	}
+	b, err := wire.Encode(s.wire)
+	if err != nil {
+		return nil, err
+	}
+	ct, err := a.encryptWithLabel(kp.InitKey, "Welcome", encryptedGroupInfo, b)
+	if err != nil {
+		return nil, err
+	}
+	return &EncryptedGroupSecrets{ref, *ct}, nil
+}
+
+// openGroupSecrets finds and opens the entry for the key package ref.
+func (w *Welcome) openGroupSecrets(a *algorithms, ref KeyPackageRef, initKey HPKEPrivateKey) (*GroupSecrets, error) {
+	for i := range w.Secrets {
+		if !bytes.Equal(w.Secrets[i].NewMember, ref) {
+			continue
+		}
+		b, err := a.decryptWithLabel(initKey, "Welcome", w.EncryptedGroupInfo, &w.Secrets[i].EncryptedGroupSecrets)
+		if err != nil {
+			return nil, invalid("12.4.3.1", "group secrets of a Welcome do not open")
+		}
+		return parse(b, (*GroupSecrets).wire)
+	}
+	return nil, invalid("12.4.3.1", "Welcome is not for this key package")
+}
