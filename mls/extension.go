@@ -12,6 +12,9 @@ const (
 	ExtensionRequiredCapabilities ExtensionType = 0x0003
 	ExtensionExternalPub          ExtensionType = 0x0004
 	ExtensionExternalSenders      ExtensionType = 0x0005
+	// ExtensionAppDataDictionary holds data of an application's components
+	// (draft-ietf-mls-extensions).
+	ExtensionAppDataDictionary ExtensionType = 0x0006
 	// ExtensionLastResort marks a key package that may be used more than once
 	// (draft-ietf-mls-extensions up to -08). Its data is empty.
 	ExtensionLastResort ExtensionType = 0x000a
@@ -85,6 +88,38 @@ func ExternalSendersExtension(senders []ExternalSender) Extension {
 func ParseExternalSenders(b []byte) (senders []ExternalSender, err error) {
 	err = decode(b, func(c *wire.Codec) { wire.Vector(c, &senders, (*ExternalSender).wire) })
 	return senders, err
+}
+
+// ComponentID names a component of an application
+// (draft-ietf-mls-extensions).
+type ComponentID uint16
+
+// ComponentLastResort, in a key package, says what ExtensionLastResort says.
+const ComponentLastResort ComponentID = 0x0004
+
+// ComponentData is one component's entry in an app_data_dictionary extension.
+type ComponentData struct {
+	ComponentID ComponentID
+	Data        []byte
+}
+
+func (d *ComponentData) wire(c *wire.Codec) {
+	wire.Uint16(c, &d.ComponentID)
+	wire.Opaque(c, &d.Data)
+}
+
+// ParseAppDataDictionary reads the data of an app_data_dictionary extension,
+// whose components must be in ascending order.
+func ParseAppDataDictionary(b []byte) (list []ComponentData, err error) {
+	err = decode(b, func(c *wire.Codec) {
+		wire.Vector(c, &list, (*ComponentData).wire)
+		for i := 1; i < len(list); i++ {
+			if list[i-1].ComponentID >= list[i].ComponentID {
+				c.Fail("components are not in ascending order")
+			}
+		}
+	})
+	return list, err
 }
 
 // externalPub is the data of the GroupInfo extension external_pub

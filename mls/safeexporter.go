@@ -2,10 +2,6 @@ package mls
 
 import "fmt"
 
-// ComponentID names a component of an application
-// (draft-ietf-mls-extensions, Section 4).
-type ComponentID uint16
-
 // exporterLeaves: one leaf for every ComponentID.
 const exporterLeaves = 1 << 16
 
