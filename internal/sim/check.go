@@ -17,6 +17,7 @@ func Check(e *Evidence) []Violation {
 		c.delivered()
 		out = append(out, c.found...)
 	}
+	out = append(out, promised(e)...)
 	out = append(out, acked(e)...)
 	if e.Seals != nil {
 		out = append(out, e.Seals.Violations()...)
@@ -270,8 +271,7 @@ func (j *judge) entry(seq uint64) (Entry, bool) {
 	return j.log[i], true
 }
 
-// delivered: what a client promised its user stands in the log and is shown by
-// everybody entitled. Anything any device shows counts as promised to the rest.
+// delivered: whatever one device shows is shown by everybody entitled to it.
 func (j *judge) delivered() {
 	place := make(map[string]uint64)
 	for _, views := range j.Views {
@@ -279,14 +279,6 @@ func (j *judge) delivered() {
 			for _, m := range v.Messages {
 				place[m.ID] = m.Seq
 			}
-		}
-	}
-	for _, p := range j.Promises {
-		if p.Conversation != j.conv {
-			continue
-		}
-		if _, shown := place[p.Message]; !shown {
-			j.report("delivered", "message %s %q that %s sent is nowhere", p.Message, p.Body, p.Device)
 		}
 	}
 	for _, id := range slices.Sorted(maps.Keys(place)) {
@@ -312,6 +304,22 @@ func (j *judge) reached(id string, en Entry) {
 
 func excused(v *View, seq uint64) bool {
 	return slices.ContainsFunc(v.Excused, func(s Span) bool { return s.First <= seq && seq <= s.Last })
+}
+
+// promised: what a client promised its user is shown by the sender's device, so
+// it stands in a log.
+func promised(e *Evidence) []Violation {
+	var out []Violation
+	for _, p := range e.Promises {
+		shown := false
+		for _, v := range e.Views[p.Device] {
+			shown = shown || slices.ContainsFunc(v.Messages, func(m Message) bool { return m.ID == p.Message && m.Body == p.Body })
+		}
+		if !shown {
+			out = append(out, violation("delivered", "message %s %q that %s sent is nowhere", p.Message, p.Body, p.Device))
+		}
+	}
+	return out
 }
 
 // acked: what the server acknowledged stands in its log, where it said.

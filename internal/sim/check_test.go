@@ -57,7 +57,7 @@ func sound() *Evidence {
 	for _, en := range log {
 		e.Acks = append(e.Acks, Ack{e.Owner[en.MK], conv, en.Hash, en.Seq})
 		if msg, ok := m[en.Seq]; ok {
-			e.Promises = append(e.Promises, Promise{msg.From, conv, msg.ID, msg.Body})
+			e.Promises = append(e.Promises, Promise{msg.From, msg.ID, msg.Body})
 		}
 	}
 	return e
@@ -105,7 +105,7 @@ var plants = []struct {
 		m[1], m[2] = m[2], m[1]
 	}},
 	{"other text at one place", "order", func(e *Evidence, c ID) { e.Views["cal"][c].Messages[1].Body = "he stays" }},
-	{"promised and nowhere", "delivered", func(e *Evidence, c ID) { e.Promises = append(e.Promises, Promise{"ann", c, "m13", "lost"}) }},
+	{"promised and nowhere", "delivered", func(e *Evidence, c ID) { e.Promises = append(e.Promises, Promise{"ann", "m13", "lost"}) }},
 	{"missing at one member", "delivered", func(e *Evidence, c ID) { m := &e.Views["cal"][c].Messages; *m = append((*m)[:1:1], (*m)[2:]...) }},
 	{"missing before a removal", "delivered", func(e *Evidence, c ID) { m := &e.Views["bob"][c].Messages; *m = (*m)[:2] }},
 	{"read after the removal", "outside", func(e *Evidence, c ID) {

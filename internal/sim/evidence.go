@@ -40,12 +40,12 @@ type Ack struct {
 	Seq          uint64
 }
 
-// Promise is a message the client told its user was sent or will be.
+// Promise is a message the client told its user was sent or will be, in
+// whatever conversation succeeds the one it was written in.
 type Promise struct {
-	Device       string
-	Conversation ID
-	Message      string // message id
-	Body         string
+	Device  string
+	Message string // message id
+	Body    string
 }
 
 // Message is one line of what a device shows.
