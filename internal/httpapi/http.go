@@ -14,14 +14,6 @@ import (
 	"codeberg.org/huis/huis/internal/proto"
 )
 
-// Media types. A client takes an answer for the server's only if it bears one of
-// them, so that a proxy's page is never mistaken for a refusal; and a foreign web
-// page cannot send the first without asking (CORS), which is never allowed.
-const (
-	MediaType      = "application/vnd.huis"
-	MediaTypeError = "application/vnd.huis.error"
-)
-
 // What a connection may cost while it does nothing useful.
 const (
 	headerTime  = 10 * time.Second // for the TLS handshake, and for a request's header
@@ -100,7 +92,7 @@ func (s *HTTP) call(w http.ResponseWriter, r *http.Request) {
 		refuse(w, err)
 		return
 	}
-	w.Header().Set("Content-Type", MediaType)
+	w.Header().Set("Content-Type", proto.MediaType)
 	w.Header().Set("Content-Length", strconv.Itoa(len(answer)))
 	w.Write(answer)
 }
@@ -110,7 +102,7 @@ func (s *HTTP) call(w http.ResponseWriter, r *http.Request) {
 func (s *HTTP) read(w http.ResponseWriter, r *http.Request, remote netip.Addr, max int) (body []byte, release func(), err error) {
 	held := s.bodies.hold(remote)
 	switch {
-	case r.Header.Get("Content-Type") != MediaType:
+	case r.Header.Get("Content-Type") != proto.MediaType:
 		return nil, held.release, proto.Refuse(proto.Malformed)
 	case r.ContentLength > int64(max):
 		return nil, held.release, proto.Refuse(proto.TooLarge)
@@ -145,7 +137,7 @@ func refuse(w http.ResponseWriter, err error) {
 		b = nil
 	}
 	h := w.Header()
-	h.Set("Content-Type", MediaTypeError)
+	h.Set("Content-Type", proto.MediaTypeError)
 	h.Set("Content-Length", strconv.Itoa(len(b)))
 	if refusal.Retriable() {
 		h.Set("Retry-After", strconv.Itoa(int(refusal.Wait/time.Second)+1))

@@ -24,7 +24,6 @@ import (
 	"github.com/coder/websocket"
 
 	"codeberg.org/huis/huis/internal/client"
-	"codeberg.org/huis/huis/internal/httpapi"
 	"codeberg.org/huis/huis/internal/proto"
 )
 
@@ -121,7 +120,7 @@ func (t *Transport) Call(ctx context.Context, lane client.Lane, m proto.Method, 
 	if err != nil {
 		return err
 	}
-	request.Header.Set("Content-Type", httpapi.MediaType)
+	request.Header.Set("Content-Type", proto.MediaType)
 	request.Header.Set("User-Agent", "huis")
 	answer, err := t.lanes[lane].Do(request)
 	if err != nil {
@@ -136,7 +135,7 @@ func (t *Transport) Call(ctx context.Context, lane client.Lane, m proto.Method, 
 func read(ctx context.Context, answer *http.Response, resp proto.Message) error {
 	limit := int64(maxAnswer)
 	kind := answer.Header.Get("Content-Type")
-	if kind == httpapi.MediaTypeError {
+	if kind == proto.MediaTypeError {
 		limit = maxRefusal
 	}
 	b, err := io.ReadAll(io.LimitReader(answer.Body, limit+1))
@@ -147,9 +146,9 @@ func read(ctx context.Context, answer *http.Response, resp proto.Message) error 
 	switch {
 	case int64(len(b)) > limit:
 		return fmt.Errorf("%w: it answers with more than %d bytes", client.ErrUnreachable, limit)
-	case kind == httpapi.MediaTypeError && proto.Decode(b, refusal) == nil:
+	case kind == proto.MediaTypeError && proto.Decode(b, refusal) == nil:
 		return refusal
-	case kind == httpapi.MediaType && answer.StatusCode == http.StatusOK:
+	case kind == proto.MediaType && answer.StatusCode == http.StatusOK:
 		if err := proto.Decode(b, resp); err != nil {
 			return fmt.Errorf("%w: its answer is malformed: %v", client.ErrUnreachable, err)
 		}
