@@ -101,3 +101,6 @@ func syncDir(dir string) error {
 type damaged struct{ path string }
 
 func (d *damaged) Error() string { return filepath.Base(d.path) + " is damaged" }
+
+// errLocked says that another process holds the data folder.
+var errLocked = errors.New("another huis serve is running on this data folder")

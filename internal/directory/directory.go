@@ -1,0 +1,279 @@
+// Package directory keeps the accounts: who may join, what devices an account
+// has, and who speaks in a session.
+//
+// An account is made with an invitation and is known by its AccountID, the hash
+// of its first link; its handle is only a name for it. What devices it has says
+// its chain of signed links, which is verified here by the rules of package kt
+// before it is stored, and again by every client. Start with New; a Service's
+// methods are the requests of the same names (protocol.md, 14).
+//
+// The package joins no account to a conversation and knows of none.
+package directory
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"sync"
+	"time"
+
+	"codeberg.org/huis/huis/internal/delivery/session"
+	"codeberg.org/huis/huis/internal/delivery/store"
+	"codeberg.org/huis/huis/internal/proto"
+	"codeberg.org/huis/huis/kt"
+)
+
+// Bounds of what one account may ask for.
+const (
+	maxFirstLinks = 16                   // of a registration: GENESIS, SET_RECOVERY and a few devices
+	maxUses       = 1000                 // of one invitation
+	maxInviteLife = 366 * 24 * time.Hour // of one invitation
+)
+
+// Clock is the server's time.
+type Clock interface{ Now() time.Time }
+
+// Config is what a Service stands on.
+type Config struct {
+	Store    store.Accounts
+	Key      store.OperatorKey // seals the handles
+	Clock    Clock
+	Sessions *session.Table
+	Origin   string // what the proofs of a session are made for
+	// Joined is called after each account made; nil does nothing.
+	Joined func()
+}
+
+// Service answers the requests about accounts. Safe for concurrent use.
+type Service struct {
+	Config
+	// chains orders, per account (by its first bytes), the opening of sessions
+	// and the growth of the chain: no session opens on a chain that a
+	// revocation has just left behind.
+	chains [64]sync.RWMutex
+}
+
+// New returns a service.
+func New(c Config) *Service {
+	if c.Joined == nil {
+		c.Joined = func() {}
+	}
+	return &Service{Config: c}
+}
+
+func (s *Service) chainLock(id proto.AccountID) *sync.RWMutex {
+	return &s.chains[int(id[0])%len(s.chains)]
+}
+
+// InviteCheck tells what is left of an invitation; it consumes nothing.
+func (s *Service) InviteCheck(ctx context.Context, r *proto.InviteCheckRequest) (*proto.InviteCheckResponse, error) {
+	i, err := s.Store.Invite(ctx, r.Invite.Hash(), store.MinuteOf(s.Clock.Now()))
+	if err != nil {
+		return nil, err
+	}
+	return &proto.InviteCheckResponse{Expires: uint64(i.Expires) * 60, Uses: i.Uses}, nil
+}
+
+// Register makes an account with an invitation. A refusal consumes nothing of
+// it; the same request again has the same answer.
+func (s *Service) Register(ctx context.Context, r *proto.RegisterRequest) (*proto.RegisterResponse, error) {
+	if !ValidHandle(r.Handle) {
+		return nil, proto.Refuse(proto.BadName)
+	}
+	if len(r.Links) > maxFirstLinks {
+		return nil, proto.Refuse(proto.BadChain)
+	}
+	chain, err := kt.Verify(r.Links)
+	if err != nil || len(chain.Live()) == 0 {
+		return nil, proto.Refuse(proto.BadChain)
+	}
+	id := proto.AccountID(chain.Account())
+	_, err = s.Store.CreateAccount(ctx, r.Invite.Hash(), store.MinuteOf(s.Clock.Now()), store.Account{
+		ID:     id,
+		Lookup: s.lookup(r.Handle),
+		Handle: s.Key.Seal("handle", id[:], []byte(r.Handle)),
+	}, r.Links)
+	if err != nil {
+		return nil, err
+	}
+	s.Joined()
+	return &proto.RegisterResponse{Account: id}, nil
+}
+
+func (s *Service) lookup(handle string) proto.Hash { return s.Key.Lookup("handle", handle) }
+
+// AccountOpen opens a session for a live device of the account that signed the
+// nonce with its message key. no_account; forbidden for anything wrong with
+// device or signature; bad_session for a nonce that is old or spent.
+func (s *Service) AccountOpen(ctx context.Context, r *proto.AccountOpenRequest) (*proto.AccountOpenResponse, error) {
+	lock := s.chainLock(r.Account)
+	lock.RLock()
+	defer lock.RUnlock()
+	account, err := s.Store.Account(ctx, r.Account)
+	if err != nil {
+		return nil, err
+	}
+	chain, err := s.chain(ctx, r.Account)
+	if err != nil {
+		return nil, err
+	}
+	device, ok := chain.Device(kt.DeviceID(r.Device))
+	if !ok || device.Revoked {
+		return nil, proto.Refuse(proto.Forbidden)
+	}
+	m := device.M()
+	if !ed25519.Verify(m[:], proto.SessionProof(r.Nonce, s.Origin, r.Account, r.Device), r.Sig[:]) {
+		return nil, proto.Refuse(proto.Forbidden)
+	}
+	if !s.Sessions.TakeNonce(r.Nonce) {
+		return nil, proto.Refuse(proto.BadSession)
+	}
+	id, err := s.Sessions.OpenDevice(session.Device{Account: r.Account, Device: r.Device, Admin: account.Admin})
+	if err != nil {
+		return nil, err
+	}
+	return &proto.AccountOpenResponse{Session: id, Admin: account.Admin}, nil
+}
+
+// Invite stores an admin's invitation.
+func (s *Service) Invite(ctx context.Context, r *proto.InviteRequest) error {
+	c, err := s.Sessions.Device(r.Session)
+	if err != nil {
+		return err
+	}
+	now := s.Clock.Now()
+	switch last := now.Add(maxInviteLife).Unix(); {
+	case !c.Admin:
+		return proto.Refuse(proto.Forbidden)
+	case r.Uses == 0 || r.Uses > maxUses || r.Expires > uint64(last):
+		return proto.Refuse(proto.Malformed)
+	case r.Expires <= uint64(now.Unix()):
+		return proto.Refuse(proto.InviteExpired)
+	}
+	return s.Store.AddInvite(ctx, store.Invite{
+		Token: r.TokenHash, Uses: r.Uses, Expires: store.Minute(r.Expires / 60),
+	})
+}
+
+// Lookup returns the account behind a handle with its chain, at most
+// proto.MaxLinks links of it; unknown_account.
+func (s *Service) Lookup(ctx context.Context, r *proto.LookupRequest) (*proto.LookupResponse, error) {
+	if _, err := s.Sessions.Device(r.Session); err != nil {
+		return nil, err
+	}
+	if !ValidHandle(r.Handle) {
+		return nil, proto.Refuse(proto.UnknownAccount)
+	}
+	account, err := s.Store.AccountByLookup(ctx, s.lookup(r.Handle))
+	if err != nil {
+		return nil, unknown(err)
+	}
+	links, err := s.Store.Links(ctx, account.ID, 0, proto.MaxLinks)
+	if err != nil {
+		return nil, unknown(err)
+	}
+	return &proto.LookupResponse{Account: account.ID, Links: links}, nil
+}
+
+// Chain returns an account's links from a number on; unknown_account.
+func (s *Service) Chain(ctx context.Context, r *proto.ChainRequest) (*proto.ChainResponse, error) {
+	if _, err := s.Sessions.Device(r.Session); err != nil {
+		return nil, err
+	}
+	links, err := s.Store.Links(ctx, r.Account, r.From, proto.MaxLinks)
+	if err != nil {
+		return nil, unknown(err)
+	}
+	return &proto.ChainResponse{Links: links}, nil
+}
+
+// unknown is what a caller learns of an account that is not there.
+func unknown(err error) error {
+	if errors.Is(err, proto.NoAccount) {
+		return proto.Refuse(proto.UnknownAccount)
+	}
+	return err
+}
+
+// ChainAppend adds a link to the caller's account. The sessions of a device it
+// revokes, or whose message key it changes, end at once. The same link again
+// changes nothing; conflict{seq: number of links} if another came first;
+// bad_chain.
+func (s *Service) ChainAppend(ctx context.Context, r *proto.ChainAppendRequest) error {
+	c, err := s.Sessions.Device(r.Session)
+	if err != nil {
+		return err
+	}
+	link, err := kt.ParseLink(r.Link)
+	if err != nil {
+		return proto.Refuse(proto.BadChain)
+	}
+	lock := s.chainLock(c.Account)
+	lock.Lock()
+	defer lock.Unlock()
+	if stored, err := s.Store.Links(ctx, c.Account, link.Seq, 1); err != nil {
+		return err
+	} else if len(stored) == 1 && bytes.Equal(stored[0], r.Link) {
+		return nil
+	}
+	before, err := s.chain(ctx, c.Account)
+	if err != nil {
+		return err
+	}
+	if n := before.Len(); int64(link.Seq) < int64(n) {
+		return &proto.Error{Code: proto.Conflict, Seq: uint64(n)}
+	}
+	after, err := before.Append(r.Link)
+	if err != nil {
+		return proto.Refuse(proto.BadChain)
+	}
+	if err := s.Store.AppendLink(ctx, c.Account, link.Seq, r.Link, revoked(before, after)); err != nil {
+		return err
+	}
+	for _, device := range changed(before, after) {
+		s.Sessions.EndDevice(c.Account, device)
+	}
+	return nil
+}
+
+// chain loads and verifies a whole chain. One that does not verify is damage.
+func (s *Service) chain(ctx context.Context, id proto.AccountID) (kt.Chain, error) {
+	var links [][]byte
+	for {
+		more, err := s.Store.Links(ctx, id, uint32(len(links)), proto.MaxLinks)
+		if err != nil {
+			return kt.Chain{}, err
+		}
+		links = append(links, more...)
+		if len(more) < proto.MaxLinks {
+			break
+		}
+	}
+	chain, err := kt.Verify(links)
+	if err != nil {
+		return kt.Chain{}, errors.Join(store.ErrDamaged, err)
+	}
+	return chain, nil
+}
+
+// revoked lists the devices live before and not after.
+func revoked(before, after kt.Chain) (ids []proto.DeviceID) {
+	for _, d := range before.Live() {
+		if now, _ := after.Device(d.ID); now.Revoked {
+			ids = append(ids, proto.DeviceID(d.ID))
+		}
+	}
+	return ids
+}
+
+// changed lists the devices whose sessions do not outlive the change: revoked
+// ones and those with another message key.
+func changed(before, after kt.Chain) (ids []proto.DeviceID) {
+	for _, d := range before.Live() {
+		if now, _ := after.Device(d.ID); now.Revoked || now.M() != d.M() {
+			ids = append(ids, proto.DeviceID(d.ID))
+		}
+	}
+	return ids
+}
