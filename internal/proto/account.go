@@ -115,8 +115,8 @@ type PublishRequest struct {
 // Wire codes the request.
 func (r *PublishRequest) Wire(c *wire.Codec) {
 	r.Session.Wire(c)
-	wire.Vector(c, &r.Packages, bytesItem(MaxKeyPackage))
-	wire.OpaqueMax(c, &r.LastResort, MaxKeyPackage)
+	wire.Vector(c, &r.Packages, bytesItem(2*MaxKeyPackage))
+	wire.OpaqueMax(c, &r.LastResort, 2*MaxKeyPackage)
 }
 
 // PackageCountRequest asks how many packages of the session's device are left.
@@ -190,7 +190,7 @@ func (r *InboxPostRequest) Wire(c *wire.Codec) {
 	r.Session.Wire(c)
 	r.Account.Wire(c)
 	r.Device.Wire(c)
-	wire.OpaqueMax(c, &r.Sealed, MaxInboxItem)
+	wire.OpaqueMax(c, &r.Sealed, 2*MaxInboxItem)
 }
 
 // InboxFetchRequest reads the items of the session's device and those of its

@@ -33,7 +33,8 @@ type Entry struct {
 	Sig          Signature
 }
 
-// Wire codes the entry. Its Bytes are at most MaxCommit long.
+// Wire codes the entry. It lets twice the limits of limits.go through, so that
+// what is a little too large is refused as too_large and not as malformed.
 func (e *Entry) Wire(c *wire.Codec) {
 	wire.Uint8(c, &e.Kind)
 	if e.Kind > KindNotice {
@@ -42,7 +43,7 @@ func (e *Entry) Wire(c *wire.Codec) {
 	e.Conversation.Wire(c)
 	wire.Uint64(c, &e.Epoch)
 	e.MK.Wire(c)
-	wire.OpaqueMax(c, &e.Bytes, MaxCommit)
+	wire.OpaqueMax(c, &e.Bytes, 2*MaxCommit)
 	e.ExtraHash.Wire(c)
 	e.Sig.Wire(c)
 }
@@ -156,7 +157,7 @@ type JoinPackage struct {
 // Wire codes the package.
 func (p *JoinPackage) Wire(c *wire.Codec) {
 	p.Ticket.Wire(c)
-	wire.OpaqueMax(c, &p.Sealed, MaxJoinPackage)
+	wire.OpaqueMax(c, &p.Sealed, 2*MaxJoinPackage)
 }
 
 // Extra is what a create or commit carries beside its entry; the entry's

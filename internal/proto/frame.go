@@ -72,6 +72,22 @@ func (d *KeyDelta) Wire(c *wire.Codec) {
 	wire.Optional(c, &d.Replace, (*MemberKey).Wire)
 }
 
+// Distinct tells that no key occurs twice in the delta.
+func (d *KeyDelta) Distinct() bool {
+	all := append(append([]MemberKey{}, d.Adds...), d.Removes...)
+	if d.Replace != nil {
+		all = append(all, *d.Replace)
+	}
+	seen := make(map[MemberKey]bool, len(all))
+	for _, k := range all {
+		if seen[k] {
+			return false
+		}
+		seen[k] = true
+	}
+	return true
+}
+
 // AppAAD reads the frame's authenticated_data as that of an application message.
 func (f Frame) AppAAD() (a AppAAD, err error) {
 	if err = wire.Decode(f.AuthenticatedData, a.Wire); err != nil {
