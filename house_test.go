@@ -32,7 +32,7 @@ var arrows = map[string][]string{
 	},
 	"internal/client":       {"mls", "kt", "internal/proto", "internal/wire", "internal/client/...", "!internal/client/store/sqlite", "!internal/client/store/idb"},
 	"internal/client/...":   {"mls", "kt", "internal/proto", "internal/wire", "internal/client/...", "!internal/client/store/sqlite", "!internal/client/store/idb"},
-	"internal/delivery":     {"mls", "internal/proto", "internal/wire", "internal/delivery/store"},
+	"internal/delivery":     {"mls", "internal/proto", "internal/wire", "internal/delivery/store", "internal/delivery/session"},
 	"internal/delivery/...": {"internal/proto", "internal/wire", "internal/delivery/store"},
 	"internal/directory":    {"mls", "kt", "internal/proto", "internal/wire", "internal/delivery/store", "internal/delivery/session"},
 	"internal/httpapi":      {"internal/proto", "internal/wire", "internal/delivery", "internal/delivery/store", "internal/delivery/session", "internal/directory"},
