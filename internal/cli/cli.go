@@ -1,0 +1,95 @@
+// Package cli is the command line of huis: what the commands are called, what
+// they print for a person and for a program, and how they end. Start with Main.
+//
+// Programs rely on it (docs/cli.md): with --json nothing but objects, one a
+// line, goes to standard output; errors and hints go to standard error; the exit
+// code is 0 done, 1 refused or failed, 2 wrong usage, 3 stopped for safety.
+package cli
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+
+	"github.com/alecthomas/kong"
+
+	"codeberg.org/huis/huis/internal/cli/serve"
+)
+
+// The exit codes.
+const (
+	exitDone   = 0
+	exitFailed = 1
+	exitUsage  = 2
+	exitSafety = 3
+)
+
+// Streams are the standard streams of a run.
+type Streams struct {
+	In       io.Reader
+	Out, Err io.Writer
+}
+
+// commands is the grammar; a field's Run method is the command.
+type commands struct {
+	globals
+
+	Serve   serve.Command  `cmd:"" help:"Run a server. The first start makes everything and prints an invitation."`
+	Invite  inviteCommand  `cmd:"" help:"Make an invitation for another person (admins of the server)."`
+	Join    joinCommand    `cmd:"" help:"Make an account with an invitation; this becomes its first device."`
+	Link    linkCommand    `cmd:"" help:"Make this a further device of your account: shows a code and waits."`
+	Approve approveCommand `cmd:"" help:"Let the device that shows CODE into your account."`
+	Chat    chatCommands   `cmd:"" help:"Conversations and who is in them."`
+	Send    sendCommand    `cmd:"" help:"Send a message, with files if you like."`
+	Read    readCommand    `cmd:"" help:"Show the messages of a conversation."`
+	Devices deviceCommands `cmd:"" help:"The devices of your account."`
+	Status  statusCommand  `cmd:"" help:"How this device stands."`
+}
+
+// globals may stand anywhere after the command.
+type globals struct {
+	Profile string           `env:"HUIS_PROFILE" placeholder:"DIR" help:"Folder of this device's state (default: huis in your configuration folder)."`
+	JSON    bool             `name:"json" help:"Print objects for a program, one a line."`
+	Verbose bool             `help:"Say on standard error what is going on."`
+	Version kong.VersionFlag `help:"Print the version."`
+}
+
+// Main runs the command that args (without the program's name) spell and
+// returns the exit code. It ends early, and cleanly, when ctx does.
+func Main(ctx context.Context, version string, args []string, std Streams) int {
+	var c commands
+	exited := -1
+	parser, err := kong.New(&c,
+		kong.Name("huis"),
+		kong.Description("Messages and files for a house of your own. The server cannot read them."),
+		kong.Vars{"version": version},
+		kong.Writers(std.Out, std.Err),
+		kong.Exit(func(code int) { exited = code }),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}),
+	)
+	if err != nil {
+		panic("cli: " + err.Error()) // the grammar above does not hold together
+	}
+	parsed, err := parser.Parse(args)
+	if exited >= 0 { // --help or --version
+		return exited
+	}
+	if err != nil {
+		return report(std.Err, &usageError{err, usageHint(err)})
+	}
+	e := &env{ctx: ctx, globals: c.globals, std: std}
+	err = parsed.Run(e, &serve.Run{Ctx: ctx, JSON: c.JSON, Verbose: c.Verbose, Version: version, Out: std.Out, Err: std.Err})
+	return report(std.Err, err)
+}
+
+func usageHint(err error) string {
+	var p *kong.ParseError
+	if errors.As(err, &p) && p.Context != nil && p.Context.Selected() != nil {
+		return "huis " + p.Context.Selected().Path() + " --help shows how it is used"
+	}
+	return "huis --help lists the commands"
+}
+
+// Standard gives the process's own streams.
+func Standard() Streams { return Streams{os.Stdin, os.Stdout, os.Stderr} }

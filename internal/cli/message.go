@@ -1,0 +1,198 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"codeberg.org/huis/huis/internal/client"
+)
+
+type sendCommand struct {
+	Chat string   `arg:"" help:"A group's name, or @person."`
+	Text string   `arg:"" optional:"" help:"The message; write -- before a text that begins with a dash."`
+	File []string `placeholder:"FILE" sep:"none" help:"A file to attach; may be given several times."`
+}
+
+func (k *sendCommand) Run(e *env) error {
+	draft, err := k.draft(e)
+	if err != nil {
+		return err
+	}
+	return e.with(func(c *client.Client, stale error) error {
+		var pin *client.PinError
+		if errors.As(stale, &pin) {
+			return stale
+		}
+		sent, err := c.Send(e.ctx, k.Chat, draft)
+		if err != nil {
+			return err
+		}
+		if sent.Seq == nil {
+			e.note("kept on this device; it goes out when the server can be reached")
+		}
+		return e.print(struct {
+			ID   string  `json:"id"`
+			Chat string  `json:"chat"`
+			Seq  *uint64 `json:"seq"`
+		}{sent.ID, sent.Chat, sent.Seq}, "")
+	})
+}
+
+func (k *sendCommand) draft(e *env) (client.Draft, error) {
+	d := client.Draft{Text: k.Text}
+	if k.Text == "" && len(k.File) == 0 {
+		return d, usagef("huis send CHAT TEXT, or: huis send CHAT --file FILE", "there is nothing to send")
+	}
+	for _, name := range k.File {
+		info, err := os.Stat(name)
+		if err == nil && !info.Mode().IsRegular() {
+			err = fmt.Errorf("%s is not a file", name)
+		}
+		if err != nil {
+			return d, &hinted{err, "check the file's name; folders have to be packed first"}
+		}
+		d.Files = append(d.Files, client.File{
+			Name: filepath.Base(name),
+			Size: info.Size(),
+			Open: func() (io.ReadSeekCloser, error) {
+				f, err := os.Open(name)
+				if err != nil {
+					return nil, err
+				}
+				return e.watchRead(f, filepath.Base(name), info.Size()), nil
+			},
+		})
+	}
+	return d, nil
+}
+
+type readCommand struct {
+	Chat   string `arg:"" help:"A group's name, or @person."`
+	Follow bool   `help:"Go on showing what arrives."`
+	Save   string `placeholder:"DIR" help:"Save the attachments into this folder."`
+}
+
+// messageObject is a message for a program.
+type messageObject struct {
+	ID          string             `json:"id"`
+	Chat        string             `json:"chat"`
+	Seq         uint64             `json:"seq"`
+	Time        *string            `json:"time"`
+	From        string             `json:"from"`
+	Device      string             `json:"device"`
+	Kind        string             `json:"kind"`
+	Body        string             `json:"body"`
+	Attachments []attachmentObject `json:"attachments"`
+}
+
+type attachmentObject struct {
+	Name   string `json:"name"`
+	Size   int64  `json:"size"`
+	SHA256 string `json:"sha256"`
+	Path   string `json:"path,omitempty"`
+}
+
+// reader prints a conversation once each, in order.
+type reader struct {
+	*env
+	*readCommand
+	c    *client.Client
+	last uint64 // the highest seq printed
+}
+
+func (k *readCommand) Run(e *env) error {
+	return e.with(func(c *client.Client, stale error) error {
+		r := &reader{env: e, readCommand: k, c: c}
+		if err := r.show(); err != nil {
+			return err
+		}
+		if !k.Follow {
+			return stale
+		}
+		return r.follow(stale)
+	})
+}
+
+// follow shows what arrives until a person ends it.
+func (r *reader) follow(stale error) error {
+	var pin *client.PinError
+	if errors.As(stale, &pin) {
+		return stale
+	}
+	ctx, stop := context.WithCancelCause(r.ctx)
+	defer stop(nil)
+	err := r.c.Follow(ctx, func() {
+		if err := r.show(); err != nil {
+			stop(err)
+		}
+	})
+	if cause := context.Cause(ctx); cause != nil {
+		err = cause
+	}
+	if r.ctx.Err() != nil { // ended from outside, as is usual
+		return nil
+	}
+	return err
+}
+
+// show prints what is held and was not printed.
+func (r *reader) show() error {
+	for m, err := range r.c.Messages(r.ctx, r.Chat, r.last) {
+		if err != nil {
+			return err
+		}
+		if err := r.message(m); err != nil {
+			return err
+		}
+		r.last = m.Seq
+	}
+	return nil
+}
+
+func (r *reader) message(m client.Message) error {
+	o := messageObject{m.ID, m.Chat, m.Seq, stamp(m.Time), m.From, m.Device, m.Kind, m.Body, []attachmentObject{}}
+	for i, a := range m.Attachments {
+		saved := attachmentObject{a.Name, a.Size, a.SHA256, ""}
+		if r.Save != "" {
+			path, err := r.save(m, i)
+			if err != nil {
+				return err
+			}
+			saved.Path = path
+		}
+		o.Attachments = append(o.Attachments, saved)
+	}
+	return r.print(o, "%s", r.text(o, m))
+}
+
+// text lays a message out for a person.
+func (r *reader) text(o messageObject, m client.Message) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s  %s: ", local(m.Time), printable(m.From))
+	b.WriteString(strings.ReplaceAll(printable(m.Body), "\n", "\n    "))
+	for _, a := range o.Attachments {
+		fmt.Fprintf(&b, "\n    [%s, %s]", printable(a.Name), size(a.Size))
+		if a.Path != "" {
+			fmt.Fprintf(&b, " saved as %s", a.Path)
+		}
+	}
+	return b.String()
+}
+
+// size is a number of bytes for a person.
+func size(n int64) string {
+	units := []string{"KiB", "MiB", "GiB", "TiB"}
+	if n < 1024 {
+		return fmt.Sprintf("%d bytes", n)
+	}
+	v, u := float64(n)/1024, 0
+	for v >= 1024 && u < len(units)-1 {
+		v, u = v/1024, u+1
+	}
+	return fmt.Sprintf("%.1f %s", v, units[u])
+}
