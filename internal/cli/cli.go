@@ -13,8 +13,6 @@ import (
 	"os"
 
 	"github.com/alecthomas/kong"
-
-	"codeberg.org/huis/huis/internal/cli/serve"
 )
 
 // The exit codes.
@@ -35,7 +33,6 @@ type Streams struct {
 type commands struct {
 	globals
 
-	Serve   serve.Command  `cmd:"" help:"Run a server. The first start makes everything and prints an invitation."`
 	Invite  inviteCommand  `cmd:"" help:"Make an invitation for another person (admins of the server)."`
 	Join    joinCommand    `cmd:"" help:"Make an account with an invitation; this becomes its first device."`
 	Link    linkCommand    `cmd:"" help:"Make this a further device of your account: shows a code and waits."`
@@ -79,8 +76,7 @@ func Main(ctx context.Context, version string, args []string, std Streams) int {
 		return report(std.Err, &usageError{err, usageHint(err)})
 	}
 	e := &env{ctx: ctx, globals: c.globals, std: std}
-	err = parsed.Run(e, &serve.Run{Ctx: ctx, JSON: c.JSON, Verbose: c.Verbose, Version: version, Out: std.Out, Err: std.Err})
-	return report(std.Err, err)
+	return report(std.Err, parsed.Run(e))
 }
 
 func usageHint(err error) string {

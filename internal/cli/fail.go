@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"syscall"
 
 	"codeberg.org/huis/huis/internal/client"
@@ -106,7 +107,7 @@ func explain(err error) (text, hint string, code int) {
 	}
 	for _, s := range sentinels {
 		if errors.Is(err, s.is) {
-			return text, s.hint, exitFailed
+			return strings.TrimPrefix(text, "store: "), s.hint, exitFailed
 		}
 	}
 	return text, hint, code
