@@ -28,8 +28,6 @@ type KeyPackageOptions struct {
 	LastResort bool
 }
 
-var errNotImplemented = invalid("0", "not implemented")
-
 // DefaultCapabilities are those of a client that uses one suite, basic
 // credentials and nothing beyond RFC 9420.
 func DefaultCapabilities(suite CipherSuite) Capabilities {
@@ -98,7 +96,19 @@ func (k *KeyPackage) LastResort() bool {
 
 // Verify checks a key package on its own: signatures, keys and, unless now is
 // the zero time, its lifetime (RFC 9420, Section 10.1).
-func (k *KeyPackage) Verify(now time.Time) error { return errNotImplemented }
+func (k *KeyPackage) Verify(now time.Time) error {
+	a, err := k.CipherSuite.algorithms()
+	if err != nil {
+		return err
+	}
+	if err := newRatchetTree(a, nil).validateKeyPackage(k, &Options{}); err != nil {
+		return err
+	}
+	if now.IsZero() {
+		return nil
+	}
+	return validateLifetime(&k.LeafNode, now)
+}
 
 // bundleVersion begins a stored bundle.
 const bundleVersion = 1

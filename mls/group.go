@@ -1,102 +1,262 @@
 package mls
 
-import "time"
+import (
+	"bytes"
 
-// Group is one member's view of a group: the current epoch, which never changes
-// but by [Group.Merge], and the message keys of a few ended ones. It is not safe
-// for concurrent use.
+	"codeberg.org/huis/huis/internal/wire"
+)
+
+// Group is one member's view of a group: the current epoch, which only
+// [Group.Merge] replaces, and the message keys of a few ended ones. It is not
+// safe for concurrent use.
+//
+//	        Commit                Merge
+//	epoch ──────────► StagedCommit ──────► epoch + 1
+//	   │    Process        │
+//	   └───────────────────┘ dropped: nothing has changed
 type Group struct {
 	GroupView // of the current epoch
 
-	opt Options
+	opt   Options
+	epoch *epoch
+
+	keys       *messageKeys  // of the current epoch
+	exporter   *exporterTree // of the current epoch
+	past       []*pastEpoch  // oldest first
+	resumption map[uint64]Secret
+	proposals  proposalCache
+	stored     treeRecords
+	removed    bool
 }
 
-// epoch is the whole state of one epoch that a member holds, but for the
-// message ratchets. It does not change.
+// epoch is what a member holds of one epoch, but for the tree and the message
+// keys. It does not change.
 type epoch struct {
-	context GroupContext
-	tree    *ratchetTree
+	context         GroupContext
+	interim         []byte // interim transcript hash
+	confirmationTag []byte
+	secrets         *epochSecrets
+	own             LeafIndex
+	private         privateKeys
+	signer          SignaturePrivateKey
+	reinit          *ReInit // the group has ended in favour of this
 }
 
-// NewGroup makes a group whose only member is the holder of signer.
+// NewGroup makes a group whose only member is the holder of signer
+// (RFC 9420, Section 11).
 func NewGroup(suite CipherSuite, groupID []byte, signer SignaturePrivateKey, cred Credential, create GroupOptions, opt Options) (*Group, Delta, error) {
-	return nil, nil, errNotImplemented
+	a, err := suite.algorithms()
+	if err != nil {
+		return nil, nil, err
+	}
+	key, public, err := a.keyPair(a.kem.GenerateKey())
+	if err != nil {
+		return nil, nil, err
+	}
+	leaf, err := newLeaf(suite, public, signer, cred, create.Leaf)
+	if err != nil {
+		return nil, nil, err
+	}
+	leaf.Source, leaf.Lifetime = SourceKeyPackage, Lifetime{NotAfter: 1<<64 - 1}
+	if err := leaf.sign(suite, signer, nil, 0); err != nil {
+		return nil, nil, err
+	}
+	tree := newRatchetTree(a, leaf)
+	if err := tree.validateLeafContent(leaf, groupID, 0, &opt); err != nil {
+		return nil, nil, err
+	}
+	if err := tree.validateMembers(create.Extensions); err != nil {
+		return nil, nil, err
+	}
+	e := &epoch{
+		context: GroupContext{
+			Version: MLS10, CipherSuite: suite, GroupID: bytes.Clone(groupID),
+			TreeHash: tree.treeHash(), ConfirmedTranscriptHash: []byte{}, Extensions: create.Extensions,
+		},
+		secrets: a.fromEpochSecret(randomBytes(a.hashSize())),
+		private: privateKeys{0: key},
+		signer:  signer,
+	}
+	e.confirm(a)
+	return begin(e, tree, opt)
 }
 
-// Join enters the epoch a Welcome leads to. The caller deletes the bundle, unless
-// it is a last resort, in the transaction that writes the delta.
-func Join(w *Welcome, kp *KeyPackageBundle, join JoinOptions, opt Options) (*Group, Delta, error) {
-	return nil, nil, errNotImplemented
+// confirm sets the confirmation tag of an epoch made here, and what follows.
+func (e *epoch) confirm(a *algorithms) {
+	e.confirmationTag = a.confirmationTag(e.secrets.ConfirmationKey, e.context.ConfirmedTranscriptHash)
+	e.interim = a.interimTranscriptHash(e.context.ConfirmedTranscriptHash, e.confirmationTag)
 }
 
-// OpenGroupInfo decrypts the GroupInfo of a Welcome, to find in its extensions
-// where the tree is. Its signature is checked only by [Join].
-func OpenGroupInfo(w *Welcome, kp *KeyPackageBundle, psks PSKSource) (*GroupInfo, error) {
-	return nil, errNotImplemented
+// begin makes a group of its first epoch.
+func begin(e *epoch, tree *ratchetTree, opt Options) (*Group, Delta, error) {
+	g := &Group{opt: opt, resumption: map[uint64]Secret{}}
+	d := g.enter(e, tree)
+	d = append(d, g.storeWholeTree()...)
+	return g, append(d, g.storeEpoch()...), nil
 }
+
+// enter makes e the current epoch and returns the records of its message keys.
+func (g *Group) enter(e *epoch, tree *ratchetTree) Delta {
+	a := tree.suite
+	g.epoch = e
+	g.GroupView = GroupView{context: &e.context, tree: tree}
+	keys, d := newSecretTree(a, keysPrefix(e.context.Epoch), tree.leafCount(), bytes.Clone(e.secrets.Encryption))
+	exporter, d2 := newExporterTree(a, exporterPrefix(e.context.Epoch), bytes.Clone(e.secrets.ApplicationExport))
+	e.secrets.Encryption, e.secrets.ApplicationExport = nil, nil
+	g.keys, g.exporter = g.messageKeys(e, keys), exporter
+	g.proposals = proposalCache{suite: g.Suite()}
+	return append(d, d2...)
+}
+
+func (g *Group) messageKeys(e *epoch, tree *secretTree) *messageKeys {
+	return &messageKeys{
+		suite: tree.nodes.suite, groupID: e.context.GroupID, epoch: e.context.Epoch, own: e.own,
+		senderData: e.secrets.SenderData, tree: tree, limits: g.opt.limits(),
+	}
+}
+
+// suite returns the primitives of the group.
+func (g *Group) suite() *algorithms { return g.tree.suite }
 
 // OwnLeaf returns this member's leaf.
-func (g *Group) OwnLeaf() LeafIndex { return 0 }
+func (g *Group) OwnLeaf() LeafIndex { return g.epoch.own }
 
 // View returns the current epoch as a value that stays.
 func (g *Group) View() *GroupView { v := g.GroupView; return &v }
 
+// Removed tells whether this member was removed; then nothing else works.
+func (g *Group) Removed() bool { return g.removed }
+
+// PendingReInit returns the ReInit that ended the group, nil if it goes on. Then
+// nothing but reading and [Group.ReInit] works.
+func (g *Group) PendingReInit() *ReInit { return g.epoch.reinit }
+
 // EpochAuthenticator is the same for all members of an epoch and nobody else
 // (RFC 9420, Section 8.7).
-func (g *Group) EpochAuthenticator() []byte { return nil }
+func (g *Group) EpochAuthenticator() []byte { return g.epoch.secrets.EpochAuthenticator }
 
-// ConfirmationTag is that of the commit that began the epoch.
-func (g *Group) ConfirmationTag() []byte { return nil }
+// ConfirmationTag is that of the commit that began the epoch. Two members at the
+// same epoch with different tags are in different histories.
+func (g *Group) ConfirmationTag() []byte { return g.epoch.confirmationTag }
 
 // Export derives n bytes for the application (RFC 9420, Section 8.5).
 func (g *Group) Export(label string, context []byte, n int) (Secret, error) {
-	return nil, errNotImplemented
+	if err := g.usable(); err != nil {
+		return nil, err
+	}
+	return g.suite().export(g.epoch.secrets.Exporter, label, context, n)
 }
+
+// SafeExport returns the secret of an application component in this epoch, once;
+// it cannot be derived again (draft-ietf-mls-extensions). The delta has to be
+// durable before the secret is used.
+func (g *Group) SafeExport(id ComponentID) (Secret, Delta, error) {
+	if err := g.usable(); err != nil {
+		return nil, nil, err
+	}
+	return g.exporter.export(id)
+}
+
+// ResumptionPSK returns the resumption secret of the current epoch
+// (RFC 9420, Section 8.6).
+func (g *Group) ResumptionPSK() Secret { return g.epoch.secrets.ResumptionPSK }
+
+// usable tells whether this member still has keys.
+func (g *Group) usable() error {
+	if g.removed {
+		return ErrRemoved
+	}
+	return nil
+}
+
+// sendable tells whether this member may send.
+func (g *Group) sendable() error {
+	if err := g.usable(); err != nil {
+		return err
+	}
+	if g.epoch.reinit != nil {
+		return invalid("11.2", "group has ended: it was re-initialized")
+	}
+	return nil
+}
+
+// encodedContext is the serialized GroupContext of the epoch.
+func (e *epoch) encodedContext() []byte { return wire.MustEncode(e.context.wire) }
 
 // Protect encrypts an application message and returns it encoded. The delta has
 // to be durable before the message leaves.
-func (g *Group) Protect(data, aad []byte) ([]byte, Delta, error) { return nil, nil, errNotImplemented }
-
-// Commit makes a commit on the current epoch, which stays as it is.
-func (g *Group) Commit(now time.Time, opt CommitOptions) (*StagedCommit, error) {
-	return nil, errNotImplemented
+func (g *Group) Protect(data, aad []byte) ([]byte, Delta, error) {
+	if err := g.sendable(); err != nil {
+		return nil, nil, err
+	}
+	content := g.content(ContentApplication, aad)
+	content.ApplicationData = data
+	a := &AuthenticatedContent{WireFormat: WireFormatPrivateMessage, Content: content}
+	if err := a.sign(g.suite(), g.epoch.signer, g.epoch.encodedContext()); err != nil {
+		return nil, nil, err
+	}
+	return g.protect(a)
 }
 
-// Propose makes a standalone proposal; the delta has to be durable before the
-// message leaves. public frames it as PublicMessage.
-func (g *Group) Propose(p Proposal, aad []byte, public bool) ([]byte, ProposalRef, Delta, error) {
-	return nil, nil, nil, errNotImplemented
+// content returns the frame of what this member sends now.
+func (g *Group) content(t ContentType, aad []byte) FramedContent {
+	return FramedContent{
+		GroupID: g.epoch.context.GroupID, Epoch: g.epoch.context.Epoch, ContentType: t, AuthenticatedData: aad,
+		Sender: Sender{SenderType: SenderMember, LeafIndex: g.epoch.own},
+	}
 }
 
-// Processed is what a message turned out to be.
-type Processed struct {
-	Kind              ContentType
-	Sender            Sender
-	Epoch             uint64
-	Generation        uint32 // application: of the sender's ratchet
-	AuthenticatedData []byte
-	Data              []byte        // application
-	SenderMember      Member        // application, by a member: who it was in that epoch
-	Proposal          *Proposal     // proposal
-	Ref               ProposalRef   // proposal
-	Commit            *StagedCommit // commit: for Merge
-
-	// Delta is the ratchet step or the stored proposal, to be written with what
-	// the message says.
-	Delta Delta
+// protect frames signed content as its wire format says.
+func (g *Group) protect(a *AuthenticatedContent) ([]byte, Delta, error) {
+	m := MLSMessage{Version: MLS10, WireFormat: a.WireFormat}
+	var d Delta
+	var err error
+	if a.WireFormat == WireFormatPublicMessage {
+		m.PublicMessage, err = a.protectPublic(g.suite(), g.epoch.secrets.MembershipKey, g.epoch.encodedContext())
+	} else {
+		m.PrivateMessage, d, err = g.keys.protect(a, g.opt.padding(a))
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	b, err := m.Encode()
+	return b, d, err
 }
 
-// Process verifies and opens an encoded message. A commit changes nothing before
-// it is merged; an application message's key is used up; a proposal is kept for
-// a commit that names it.
-func (g *Group) Process(now time.Time, msg []byte) (*Processed, error) {
-	return nil, errNotImplemented
+// GroupInfo returns a signed GroupInfo of the current epoch, for others to join
+// by an external commit (RFC 9420, Section 12.4.3.2). With withTree it holds the
+// ratchet tree. Whoever has it can join: see the package's policy hooks.
+func (g *Group) GroupInfo(withTree bool, extensions ...Extension) (*GroupInfo, error) {
+	if err := g.sendable(); err != nil {
+		return nil, err
+	}
+	key, err := g.epoch.secrets.externalPrivate(g.suite())
+	if err != nil {
+		return nil, err
+	}
+	public, err := key.public(g.suite())
+	if err != nil {
+		return nil, err
+	}
+	pub := externalPub{public}
+	list := append([]Extension{{ExtensionExternalPub, wire.MustEncode(pub.wire)}}, extensions...)
+	if withTree {
+		list = append(list, Extension{ExtensionRatchetTree, g.RatchetTree()})
+	}
+	return g.epoch.groupInfo(list)
 }
 
-// Merge makes the staged commit's next epoch the current one. It fails only, with
-// ErrStaleEpoch or ErrFork, if the commit is not one on the current epoch.
-func (g *Group) Merge(now time.Time, c *StagedCommit) (Delta, error) {
-	return nil, errNotImplemented
+// groupInfo signs a GroupInfo of the epoch.
+func (e *epoch) groupInfo(extensions []Extension) (*GroupInfo, error) {
+	if err := validateExtensionList(extensions); err != nil {
+		return nil, err
+	}
+	info := &GroupInfo{GroupContext: e.context, Extensions: extensions, ConfirmationTag: e.confirmationTag, Signer: e.own}
+	a, err := e.context.CipherSuite.algorithms()
+	if err != nil {
+		return nil, err
+	}
+	return info, info.sign(a, e.signer)
 }
 
 // MessageHeader is what a message shows to everybody.

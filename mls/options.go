@@ -1,6 +1,10 @@
 package mls
 
-import "time"
+import (
+	"time"
+
+	"codeberg.org/huis/huis/internal/wire"
+)
 
 // Options are a client's limits and hooks; the zero value is usable. They are
 // not part of a group's stored state.
@@ -36,6 +40,45 @@ type Options struct {
 	// PSKs finds pre-shared keys; nil has none. Resumption PSKs of the group
 	// itself need not come from here.
 	PSKs PSKSource
+
+	meter *treeMeter // counts work in tests
+}
+
+func (o *Options) maxPastEpochs() int {
+	if o.MaxPastEpochs == 0 {
+		return 5
+	}
+	return max(o.MaxPastEpochs, 0)
+}
+
+func (o *Options) pastEpochAge() time.Duration {
+	if o.PastEpochAge == 0 {
+		return 10 * time.Minute
+	}
+	return o.PastEpochAge
+}
+
+func (o *Options) limits() ratchetLimits {
+	l := ratchetLimits{forward: o.MaxForward, skipped: o.MaxSkipped}
+	if l.forward == 0 {
+		l.forward = 1000
+	}
+	if l.skipped == 0 {
+		l.skipped = 256
+	}
+	return l
+}
+
+// padding is how many zero bytes to add to the plaintext of a.
+func (o *Options) padding(a *AuthenticatedContent) int {
+	b, err := wire.Encode(a.privateMessageContent)
+	if err != nil {
+		return 0 // the caller meets the same error
+	}
+	if o.Padding != nil {
+		return o.Padding(len(b))
+	}
+	return -len(b) & 63
 }
 
 // CredentialValidator refuses, by an error, a credential or its binding to key.
@@ -77,7 +120,8 @@ type CommitOptions struct {
 	// PSKs, ReInits or custom ones that need none.
 	NoPath            bool
 	AuthenticatedData []byte
-	Public            bool // PublicMessage instead of PrivateMessage
+	Public            bool      // PublicMessage instead of PrivateMessage
+	PSKs              PSKSource // nil: Options.PSKs
 
 	// GroupInfoExtensions returns further extensions of the GroupInfo in the
 	// Welcome. It is called once, when the next epoch's tree is known.
