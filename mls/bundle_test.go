@@ -79,3 +79,39 @@ func TestSecretsDoNotPrint(t *testing.T) {
 		}
 	}
 }
+
+func TestKeyPackageSignatureMustVerify(t *testing.T) {
+	k := newBundle(t, 1, "alice", KeyPackageOptions{}).KeyPackage
+	if err := k.verifySignature(); err != nil {
+		t.Fatal(err)
+	}
+	for name, alter := range map[string]func(k *KeyPackage){
+		"init key":  func(k *KeyPackage) { k.InitKey = k.LeafNode.EncryptionKey },
+		"leaf":      func(k *KeyPackage) { k.LeafNode.Credential = BasicCredential([]byte("mallory")) },
+		"extension": func(k *KeyPackage) { k.Extensions = []Extension{{ExtensionType: ExtensionLastResort}} },
+		"signature": func(k *KeyPackage) { k.Signature = k.LeafNode.Signature },
+	} {
+		bad := *k
+		alter(&bad)
+		if err := bad.verifySignature(); err == nil {
+			t.Errorf("altered %s accepted", name)
+		} else {
+			wantInvalid(t, err, "10.1")
+		}
+	}
+}
+
+func TestLeafNodeSignatureMustVerify(t *testing.T) {
+	signer, _, _ := GenerateSignatureKey(1)
+	leaf := LeafNode{SignatureKey: signer.PublicKey(), Source: SourceUpdate, Credential: BasicCredential([]byte("a"))}
+	if err := leaf.sign(1, signer, []byte("group"), 3); err != nil {
+		t.Fatal(err)
+	}
+	if err := leaf.verifySignature(1, []byte("group"), 3); err != nil {
+		t.Fatal(err)
+	}
+	wantInvalid(t, leaf.verifySignature(1, []byte("other"), 3), "7.3")
+	wantInvalid(t, leaf.verifySignature(1, []byte("group"), 4), "7.3")
+	leaf.Source = SourceKeyPackage
+	wantInvalid(t, leaf.verifySignature(1, []byte("group"), 3), "7.3")
+}
