@@ -61,6 +61,11 @@ func (t *ratchetTree) setPath(l LeafIndex, steps []pathStep, keys []HPKEPublicKe
 	return hash
 }
 
+// spoilPath, where a test has set it, alters what is sealed for a recipient: it
+// plays the insider whose commit some members cannot process. Tests of other
+// packages reach it by linkname; nothing else can.
+var spoilPath func(recipient uint32, ct *HPKECiphertext)
+
 // seal encrypts each path secret to the members below the child off the path,
 // but for those that are new. context is the provisional GroupContext.
 func (p *ownPath) seal(t *ratchetTree, joined leafSet, context []byte) ([]UpdatePathNode, error) {
@@ -71,6 +76,9 @@ func (p *ownPath) seal(t *ratchetTree, joined leafSet, context []byte) ([]Update
 			ct, err := t.suite.encryptWithLabel(t.publicKey(x), "UpdatePathNode", context, p.secrets[i])
 			if err != nil {
 				return nil, err
+			}
+			if spoilPath != nil {
+				spoilPath(uint32(x), ct)
 			}
 			nodes[i].EncryptedPathSecret = append(nodes[i].EncryptedPathSecret, *ct)
 		}
