@@ -116,9 +116,9 @@ func (e *Error) Error() string {
 	case e.Code == 0 || e.Code >= codes:
 		return "server: refused with the unknown " + e.Code.String()
 	case e.Wait > 0:
-		return fmt.Sprintf("server: %s: %s (in %v)", e.Code, codeTexts[e.Code].text, e.Wait)
+		return fmt.Sprintf("server: %s: %s (in %v)", e.Code.String(), codeTexts[e.Code].text, e.Wait)
 	}
-	return fmt.Sprintf("server: %s: %s", e.Code, codeTexts[e.Code].text)
+	return fmt.Sprintf("server: %s: %s", e.Code.String(), codeTexts[e.Code].text)
 }
 
 // Error lets a bare code be an error: a refusal without fields.

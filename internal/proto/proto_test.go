@@ -295,3 +295,13 @@ func FuzzParseFrame(f *testing.F) {
 		}
 	})
 }
+
+func TestErrorsPrint(t *testing.T) {
+	for _, c := range append(Codes(), 0, 255) {
+		for _, err := range []error{c, Refuse(c), RefuseWait(c, time.Second)} {
+			if text := err.Error(); !strings.HasPrefix(text, "server: ") {
+				t.Errorf("%d prints %q", uint8(c), text)
+			}
+		}
+	}
+}
