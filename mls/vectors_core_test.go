@@ -34,38 +34,44 @@ func runDeserialization(c *vectorCase, v *deserializationVector) {
 type cryptoBasicsVector struct {
 	CipherSuite CipherSuite `json:"cipher_suite"`
 	RefHash     struct {
-		Label      string
-		Value, Out hexBytes
+		Label string   `json:"label"`
+		Value hexBytes `json:"value"`
+		Out   hexBytes `json:"out"`
 	} `json:"ref_hash"`
 	Expand struct {
-		Secret  hexBytes
-		Label   string
-		Context hexBytes
-		Length  int
-		Out     hexBytes
+		Secret  hexBytes `json:"secret"`
+		Label   string   `json:"label"`
+		Context hexBytes `json:"context"`
+		Length  int      `json:"length"`
+		Out     hexBytes `json:"out"`
 	} `json:"expand_with_label"`
 	Derive struct {
-		Label       string
-		Secret, Out hexBytes
+		Label  string   `json:"label"`
+		Secret hexBytes `json:"secret"`
+		Out    hexBytes `json:"out"`
 	} `json:"derive_secret"`
 	Tree struct {
-		Secret     hexBytes
-		Label      string
-		Generation uint32
-		Length     int
-		Out        hexBytes
+		Secret     hexBytes `json:"secret"`
+		Label      string   `json:"label"`
+		Generation uint32   `json:"generation"`
+		Length     int      `json:"length"`
+		Out        hexBytes `json:"out"`
 	} `json:"derive_tree_secret"`
 	Sign struct {
-		Priv, Pub, Content hexBytes
-		Label              string
-		Signature          hexBytes
+		Priv      hexBytes `json:"priv"`
+		Pub       hexBytes `json:"pub"`
+		Content   hexBytes `json:"content"`
+		Label     string   `json:"label"`
+		Signature hexBytes `json:"signature"`
 	} `json:"sign_with_label"`
 	Encrypt struct {
-		Priv, Pub          hexBytes
-		Label              string
-		Context, Plaintext hexBytes
-		KEMOutput          hexBytes `json:"kem_output"`
-		Ciphertext         hexBytes
+		Priv       hexBytes `json:"priv"`
+		Pub        hexBytes `json:"pub"`
+		Label      string   `json:"label"`
+		Context    hexBytes `json:"context"`
+		Plaintext  hexBytes `json:"plaintext"`
+		KEMOutput  hexBytes `json:"kem_output"`
+		Ciphertext hexBytes `json:"ciphertext"`
 	} `json:"encrypt_with_label"`
 }
 

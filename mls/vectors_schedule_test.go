@@ -16,33 +16,36 @@ func init() {
 }
 
 type keyScheduleVector struct {
-	CipherSuite CipherSuite `json:"cipher_suite"`
-	GroupID     hexBytes    `json:"group_id"`
-	InitialInit hexBytes    `json:"initial_init_secret"`
-	Epochs      []struct {
-		TreeHash                hexBytes `json:"tree_hash"`
-		CommitSecret            hexBytes `json:"commit_secret"`
-		PSKSecret               hexBytes `json:"psk_secret"`
-		ConfirmedTranscriptHash hexBytes `json:"confirmed_transcript_hash"`
-		GroupContext            hexBytes `json:"group_context"`
-		JoinerSecret            hexBytes `json:"joiner_secret"`
-		WelcomeSecret           hexBytes `json:"welcome_secret"`
-		InitSecret              hexBytes `json:"init_secret"`
-		SenderDataSecret        hexBytes `json:"sender_data_secret"`
-		EncryptionSecret        hexBytes `json:"encryption_secret"`
-		ExporterSecret          hexBytes `json:"exporter_secret"`
-		EpochAuthenticator      hexBytes `json:"epoch_authenticator"`
-		ExternalSecret          hexBytes `json:"external_secret"`
-		ConfirmationKey         hexBytes `json:"confirmation_key"`
-		MembershipKey           hexBytes `json:"membership_key"`
-		ResumptionPSK           hexBytes `json:"resumption_psk"`
-		ExternalPub             hexBytes `json:"external_pub"`
-		Exporter                struct {
-			Label           string
-			Context, Secret hexBytes
-			Length          int
-		}
-	}
+	CipherSuite CipherSuite        `json:"cipher_suite"`
+	GroupID     hexBytes           `json:"group_id"`
+	InitialInit hexBytes           `json:"initial_init_secret"`
+	Epochs      []keyScheduleEpoch `json:"epochs"`
+}
+
+type keyScheduleEpoch struct {
+	TreeHash                hexBytes `json:"tree_hash"`
+	CommitSecret            hexBytes `json:"commit_secret"`
+	PSKSecret               hexBytes `json:"psk_secret"`
+	ConfirmedTranscriptHash hexBytes `json:"confirmed_transcript_hash"`
+	GroupContext            hexBytes `json:"group_context"`
+	JoinerSecret            hexBytes `json:"joiner_secret"`
+	WelcomeSecret           hexBytes `json:"welcome_secret"`
+	InitSecret              hexBytes `json:"init_secret"`
+	SenderDataSecret        hexBytes `json:"sender_data_secret"`
+	EncryptionSecret        hexBytes `json:"encryption_secret"`
+	ExporterSecret          hexBytes `json:"exporter_secret"`
+	EpochAuthenticator      hexBytes `json:"epoch_authenticator"`
+	ExternalSecret          hexBytes `json:"external_secret"`
+	ConfirmationKey         hexBytes `json:"confirmation_key"`
+	MembershipKey           hexBytes `json:"membership_key"`
+	ResumptionPSK           hexBytes `json:"resumption_psk"`
+	ExternalPub             hexBytes `json:"external_pub"`
+	Exporter                struct {
+		Label   string   `json:"label"`
+		Context hexBytes `json:"context"`
+		Length  int      `json:"length"`
+		Secret  hexBytes `json:"secret"`
+	} `json:"exporter"`
 }
 
 func runKeySchedule(c *vectorCase, v *keyScheduleVector) {
@@ -89,12 +92,14 @@ func runKeySchedule(c *vectorCase, v *keyScheduleVector) {
 
 type pskSecretVector struct {
 	CipherSuite CipherSuite `json:"cipher_suite"`
-	PSKs        []struct {
-		ID    hexBytes `json:"psk_id"`
-		PSK   hexBytes `json:"psk"`
-		Nonce hexBytes `json:"psk_nonce"`
-	} `json:"psks"`
-	PSKSecret hexBytes `json:"psk_secret"`
+	PSKs        []pskVector `json:"psks"`
+	PSKSecret   hexBytes    `json:"psk_secret"`
+}
+
+type pskVector struct {
+	ID    hexBytes `json:"psk_id"`
+	PSK   hexBytes `json:"psk"`
+	Nonce hexBytes `json:"psk_nonce"`
 }
 
 func runPSKSecret(c *vectorCase, v *pskSecretVector) {
@@ -113,16 +118,20 @@ type secretTreeVector struct {
 	CipherSuite      CipherSuite `json:"cipher_suite"`
 	EncryptionSecret hexBytes    `json:"encryption_secret"`
 	SenderData       struct {
-		Secret                 hexBytes `json:"sender_data_secret"`
-		Ciphertext, Key, Nonce hexBytes
+		Secret     hexBytes `json:"sender_data_secret"`
+		Ciphertext hexBytes `json:"ciphertext"`
+		Key        hexBytes `json:"key"`
+		Nonce      hexBytes `json:"nonce"`
 	} `json:"sender_data"`
-	Leaves [][]struct {
-		Generation       uint32
-		ApplicationKey   hexBytes `json:"application_key"`
-		ApplicationNonce hexBytes `json:"application_nonce"`
-		HandshakeKey     hexBytes `json:"handshake_key"`
-		HandshakeNonce   hexBytes `json:"handshake_nonce"`
-	}
+	Leaves [][]secretTreeStep `json:"leaves"`
+}
+
+type secretTreeStep struct {
+	Generation       uint32   `json:"generation"`
+	ApplicationKey   hexBytes `json:"application_key"`
+	ApplicationNonce hexBytes `json:"application_nonce"`
+	HandshakeKey     hexBytes `json:"handshake_key"`
+	HandshakeNonce   hexBytes `json:"handshake_nonce"`
 }
 
 func runSecretTree(c *vectorCase, v *secretTreeVector) {
@@ -218,22 +227,22 @@ func runWelcome(c *vectorCase, v *welcomeVector) {
 type messageProtectionVector struct {
 	CipherSuite             CipherSuite `json:"cipher_suite"`
 	GroupID                 hexBytes    `json:"group_id"`
-	Epoch                   uint64
-	TreeHash                hexBytes `json:"tree_hash"`
-	ConfirmedTranscriptHash hexBytes `json:"confirmed_transcript_hash"`
-	SignaturePriv           hexBytes `json:"signature_priv"`
-	SignaturePub            hexBytes `json:"signature_pub"`
-	EncryptionSecret        hexBytes `json:"encryption_secret"`
-	SenderDataSecret        hexBytes `json:"sender_data_secret"`
-	MembershipKey           hexBytes `json:"membership_key"`
-	Proposal                hexBytes
-	ProposalPriv            hexBytes `json:"proposal_priv"`
-	ProposalPub             hexBytes `json:"proposal_pub"`
-	Commit                  hexBytes
-	CommitPriv              hexBytes `json:"commit_priv"`
-	CommitPub               hexBytes `json:"commit_pub"`
-	Application             hexBytes
-	ApplicationPriv         hexBytes `json:"application_priv"`
+	Epoch                   uint64      `json:"epoch"`
+	TreeHash                hexBytes    `json:"tree_hash"`
+	ConfirmedTranscriptHash hexBytes    `json:"confirmed_transcript_hash"`
+	SignaturePriv           hexBytes    `json:"signature_priv"`
+	SignaturePub            hexBytes    `json:"signature_pub"`
+	EncryptionSecret        hexBytes    `json:"encryption_secret"`
+	SenderDataSecret        hexBytes    `json:"sender_data_secret"`
+	MembershipKey           hexBytes    `json:"membership_key"`
+	Proposal                hexBytes    `json:"proposal"`
+	ProposalPriv            hexBytes    `json:"proposal_priv"`
+	ProposalPub             hexBytes    `json:"proposal_pub"`
+	Commit                  hexBytes    `json:"commit"`
+	CommitPriv              hexBytes    `json:"commit_priv"`
+	CommitPub               hexBytes    `json:"commit_pub"`
+	Application             hexBytes    `json:"application"`
+	ApplicationPriv         hexBytes    `json:"application_priv"`
 }
 
 // protection is one case made usable: leaf 1 of 2 is the sender.
