@@ -42,6 +42,10 @@ func runTreeMath(c *vectorCase, v *treeMathVector) {
 		}
 		c.ok(fmt.Sprintf("%s of %d is %s, want %s", what, x, got, expected), got == expected)
 	}
+	if n := int(v.Nodes); len(v.Left) != n || len(v.Right) != n || len(v.Parent) != n || len(v.Sibling) != n {
+		c.ok("one entry for each node", false)
+		return
+	}
 	for i := range v.Nodes {
 		x, root := nodeIndex(i), treeRoot(v.Leaves)
 		check("left", x, !x.isLeaf(), x.left, v.Left[i])
@@ -89,9 +93,14 @@ func runTreeOperations(c *vectorCase, v *treeOperationsVector) {
 	case ProposalAdd:
 		_, err = next.add(&p.Add.KeyPackage.LeafNode)
 	case ProposalUpdate:
-		sender = v.ProposalSender
+		if sender = v.ProposalSender; !c.ok("sender is a member", next.leaf(sender) != nil) {
+			return
+		}
 		next.update(sender, &p.Update.LeafNode)
 	case ProposalRemove:
+		if !c.ok("removed is a member", next.leaf(p.Remove.Removed) != nil) {
+			return
+		}
 		next.remove(p.Remove.Removed)
 		next.truncate()
 	}
@@ -161,6 +170,9 @@ func runTreeKEM(c *vectorCase, v *treeKEMVector) {
 		return
 	}
 	for _, u := range v.UpdatePaths {
+		if !c.ok("sender is a member", private[u.Sender] != nil) || !c.ok("a secret for each leaf", len(u.PathSecrets) == int(tree.leafCount())) {
+			return
+		}
 		path, err := parse(u.UpdatePath, (*UpdatePath).wire)
 		if !c.noError("update path", err) || !c.noError("path leaf", path.LeafNode.verifySignature(v.CipherSuite, v.GroupID, u.Sender)) {
 			return
@@ -188,7 +200,7 @@ func vectorPrivateKeys(c *vectorCase, v *treeKEMVector, tree *ratchetTree) (map[
 		for x, key := range keys {
 			public, err := key.public(tree.suite)
 			c.noError("private key", err)
-			if c.ok("node is not blank", !tree.isBlank(x)) {
+			if c.ok("node is not blank", int(x) < len(tree.slots) && !tree.isBlank(x)) {
 				c.equal(fmt.Sprintf("public key of node %d", x), public, tree.publicKey(x))
 			}
 		}
