@@ -10,11 +10,11 @@ import (
 
 // Open opens the session of a member key, live or closed, signed over a nonce.
 func (s *Service) Open(ctx context.Context, r *proto.OpenRequest) (*proto.OpenResponse, error) {
-	if !s.Sessions.TakeNonce(r.Nonce) {
-		return nil, proto.Refuse(proto.BadSession)
-	}
 	if !ed25519.Verify(r.MK[:], proto.OpenProof(r.Nonce, s.Origin, r.Conversation), r.Sig[:]) {
 		return nil, proto.Refuse(proto.Forbidden)
+	}
+	if !s.Sessions.TakeNonce(r.Nonce) {
+		return nil, proto.Refuse(proto.BadSession)
 	}
 	m, err := s.Store.Member(ctx, r.Conversation, r.MK)
 	if err != nil {

@@ -137,21 +137,21 @@ func (s *Service) AccountOpen(ctx context.Context, r *proto.AccountOpenRequest) 
 }
 
 // Invite stores an admin's invitation.
-func (s *Service) Invite(ctx context.Context, r *proto.InviteRequest) error {
+func (s *Service) Invite(ctx context.Context, r *proto.InviteRequest) (*proto.Empty, error) {
 	c, err := s.Sessions.Device(r.Session)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	now := s.Clock.Now()
 	switch last := now.Add(maxInviteLife).Unix(); {
 	case !c.Admin:
-		return proto.Refuse(proto.Forbidden)
+		return nil, proto.Refuse(proto.Forbidden)
 	case r.Uses == 0 || r.Uses > maxUses || r.Expires > uint64(last):
-		return proto.Refuse(proto.Malformed)
+		return nil, proto.Refuse(proto.Malformed)
 	case r.Expires <= uint64(now.Unix()):
-		return proto.Refuse(proto.InviteExpired)
+		return nil, proto.Refuse(proto.InviteExpired)
 	}
-	return s.Store.AddInvite(ctx, store.Invite{
+	return &proto.Empty{}, s.Store.AddInvite(ctx, store.Invite{
 		Token: r.TokenHash, Uses: r.Uses, Expires: store.Minute(r.Expires / 60),
 	})
 }
@@ -200,41 +200,41 @@ func unknown(err error) error {
 // revokes, or whose message key it changes, end at once. The same link again
 // changes nothing; conflict{seq: number of links} if another came first;
 // bad_chain.
-func (s *Service) ChainAppend(ctx context.Context, r *proto.ChainAppendRequest) error {
+func (s *Service) ChainAppend(ctx context.Context, r *proto.ChainAppendRequest) (*proto.Empty, error) {
 	c, err := s.Sessions.Device(r.Session)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	link, err := kt.ParseLink(r.Link)
 	if err != nil {
-		return proto.Refuse(proto.BadChain)
+		return nil, proto.Refuse(proto.BadChain)
 	}
 	lock := s.chainLock(c.Account)
 	lock.Lock()
 	defer lock.Unlock()
 	if stored, err := s.Store.Links(ctx, c.Account, link.Seq, 1); err != nil {
-		return err
+		return nil, err
 	} else if len(stored) == 1 && bytes.Equal(stored[0], r.Link) {
-		return nil
+		return &proto.Empty{}, nil
 	}
 	before, err := s.chain(ctx, c.Account)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if n := before.Len(); int64(link.Seq) < int64(n) {
-		return &proto.Error{Code: proto.Conflict, Seq: uint64(n)}
+		return nil, &proto.Error{Code: proto.Conflict, Seq: uint64(n)}
 	}
 	after, err := before.Append(r.Link)
 	if err != nil {
-		return proto.Refuse(proto.BadChain)
+		return nil, proto.Refuse(proto.BadChain)
 	}
 	if err := s.Store.AppendLink(ctx, c.Account, link.Seq, r.Link, revoked(before, after)); err != nil {
-		return err
+		return nil, err
 	}
 	for _, device := range changed(before, after) {
 		s.Sessions.EndDevice(c.Account, device)
 	}
-	return nil
+	return &proto.Empty{}, nil
 }
 
 // chain loads and verifies a whole chain. One that does not verify is damage.

@@ -8,14 +8,17 @@ import (
 	"path/filepath"
 )
 
-// The files of a data folder, beside those of the store:
+// The files of a data folder:
 //
+//	huis.db, blobs/    the store
 //	lock               held by the running server
 //	address.json       the address listened on last, so that :0 stays the same
 //	first-invitation   the first invitation's secret, until somebody has joined
 //	operator.key       seals the accounts' names (unless --operator-key)
 //	tls/               the server's own key and certificate, or acme/
 const (
+	databaseFile   = "huis.db"
+	blobsFolder    = "blobs"
 	lockFile       = "lock"
 	addressFile    = "address.json"
 	invitationFile = "first-invitation"

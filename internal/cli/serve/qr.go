@@ -10,9 +10,9 @@ import (
 // (ISO/IEC 18004, Section 6.3.8).
 const quiet = 4
 
-// drawQR draws text as a QR code of half blocks, dark on light by its own
+// DrawQR draws text as a QR code of half blocks, dark on light by its own
 // colours, so that it reads on any terminal. Empty if the text is too long.
-func drawQR(text string) string {
+func DrawQR(text string) string {
 	code, err := qr.Encode(text, qr.L)
 	if err != nil {
 		return ""

@@ -16,7 +16,6 @@ const (
 	nonceLife   = 60 * time.Second
 	sessionLife = 24 * time.Hour   // from its opening
 	idleLife    = 30 * time.Minute // from its last use
-	maxNonces   = 20_000           // then the oldest go first
 	maxSessions = 100_000
 )
 
@@ -45,47 +44,24 @@ type entry struct {
 
 // Table is all sessions and nonces of a server. It may be used concurrently.
 type Table struct {
-	clock Clock
+	clock  Clock
+	nonces *nonces
 
-	mu       sync.Mutex // guards what follows
-	nonces   map[proto.Nonce]time.Time
+	mu       sync.Mutex // guards sessions
 	sessions map[proto.SessionID]*entry
 }
 
 // New returns an empty table.
 func New(clock Clock) *Table {
-	return &Table{clock: clock, nonces: map[proto.Nonce]time.Time{}, sessions: map[proto.SessionID]*entry{}}
+	return &Table{clock: clock, nonces: newNonces(), sessions: map[proto.SessionID]*entry{}}
 }
 
-// Nonce returns a nonce for one signature within 60 s. The error is busy when
-// too many are out.
-func (t *Table) Nonce() (proto.Nonce, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	now := t.clock.Now()
-	if len(t.nonces) >= maxNonces {
-		for n, at := range t.nonces {
-			if expired(now, at, nonceLife) {
-				delete(t.nonces, n)
-			}
-		}
-	}
-	if len(t.nonces) >= maxNonces {
-		return proto.Nonce{}, proto.RefuseWait(proto.Busy, 5*time.Second)
-	}
-	n := proto.New[proto.Nonce]()
-	t.nonces[n] = now
-	return n, nil
-}
+// Nonce returns a nonce for one signature within 60 s. It costs no memory.
+func (t *Table) Nonce() (proto.Nonce, error) { return t.nonces.make(t.clock.Now()), nil }
 
-// TakeNonce uses a nonce up; false if it is unknown, used or too old.
-func (t *Table) TakeNonce(n proto.Nonce) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	at, ok := t.nonces[n]
-	delete(t.nonces, n)
-	return ok && !expired(t.clock.Now(), at, nonceLife)
-}
+// TakeNonce uses a nonce up; false if it is unknown, used or too old. Call it
+// after the signature over it has verified: what is used up costs memory.
+func (t *Table) TakeNonce(n proto.Nonce) bool { return t.nonces.spend(n, t.clock.Now()) }
 
 // OpenMember makes a member key's session.
 func (t *Table) OpenMember(m Member) (proto.SessionID, error) { return t.open(&entry{member: &m}) }
@@ -155,15 +131,11 @@ func (t *Table) EndDevice(a proto.AccountID, d proto.DeviceID) {
 
 // Purge forgets what has expired; call it every minute or so.
 func (t *Table) Purge() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
 	now := t.clock.Now()
+	t.mu.Lock()
 	t.purge(now)
-	for n, at := range t.nonces {
-		if expired(now, at, nonceLife) {
-			delete(t.nonces, n)
-		}
-	}
+	t.mu.Unlock()
+	t.nonces.purge(now)
 }
 
 func (t *Table) purge(now time.Time) {

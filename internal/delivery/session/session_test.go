@@ -24,8 +24,14 @@ func TestNonceIsGoodOnceAndForAMinute(t *testing.T) {
 	if s.TakeNonce(n) {
 		t.Error("a nonce of 61 s ago is taken")
 	}
-	if s.TakeNonce(proto.Nonce{}) {
+	n, _ = s.Nonce()
+	n[9] ^= 1
+	if s.TakeNonce(proto.Nonce{}) || s.TakeNonce(n) {
 		t.Error("a nonce never given is taken")
+	}
+	n, _ = s.Nonce()
+	if New(c).TakeNonce(n) {
+		t.Error("a nonce outlives the process")
 	}
 }
 
@@ -65,10 +71,11 @@ func TestSessionsEnd(t *testing.T) {
 		t.Error("an idle session goes on")
 	}
 	s.OpenMember(Member{})
-	s.Nonce()
+	n, _ := s.Nonce()
+	s.TakeNonce(n)
 	c.t = c.t.Add(-25 * time.Hour)
 	s.Purge()
-	if len(s.sessions)+len(s.nonces) != 0 {
+	if len(s.sessions)+len(s.nonces.spent) != 0 {
 		t.Error("sessions of a wrong clock are kept")
 	}
 }
