@@ -1,14 +1,19 @@
-// Package kt is the account's signed chain of device keys: what a link says,
-// and the rules under which a chain grows (docs/protocol.md, Section 7).
+// Package kt is key transparency: what an account's devices signed, and the
+// proof that everybody is shown the same.
 //
-// Verify replays a chain from its first link and gives a Chain, the verified
-// state; Chain.Append takes one more link and returns the next state. A link is
-// made by Genesis and by the Chain's methods AddDevice, Revoke, Rotate,
-// SetRecovery, Refresh, Reset and Tombstone. Everything is pure: no clock, no
-// storage; a Chain never changes.
+// An account is a chain of signed links (docs/protocol.md, Section 7). Verify
+// replays one from its first link and gives a Chain; Chain.Append takes one
+// more link. A link is made by Genesis and by the Chain's methods AddDevice,
+// Revoke, Rotate, SetRecovery, Refresh, Reset and Tombstone.
 //
-// The transparency log over the chains' heads is not here: a Chain says what
-// an account's devices signed, not that everybody is shown the same chain.
+// The heads of all chains stand in a Map under indexes that only the server's
+// VRFKey can compute and prove; MapProof.Verify gives the one answer a root has.
+// Each version of the map is an EpochRecord in an append-only log whose signed,
+// witnessed head VerifyCheckpoint reads (C2SP tlog-checkpoint and
+// tlog-cosignature). Replay recomputes the map from the log alone.
+//
+// Everything is pure: no clock, no storage, no network; a Chain, a Map and a
+// Replay never change.
 package kt
 
 import (
