@@ -1,0 +1,66 @@
+package client
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+
+	"codeberg.org/huis/huis/internal/proto"
+)
+
+// putBlob uploads a small blob through the conversation's session. Doing it
+// again with the same bytes changes nothing.
+func (c *Client) putBlob(ctx context.Context, conv proto.ConversationID, id proto.BlobID, b []byte) error {
+	call := func(m proto.Method, build func(proto.SessionID) proto.Message) error {
+		return c.callConv(ctx, conv, m, build, &proto.Empty{})
+	}
+	err := call(proto.BlobBegin, func(s proto.SessionID) proto.Message {
+		return &proto.BlobBeginRequest{Session: s, ID: id, Size: uint64(len(b)), Hash: sha256.Sum256(b)}
+	})
+	if err != nil {
+		return err
+	}
+	var stat proto.BlobStatResponse
+	err = c.callConv(ctx, conv, proto.BlobStat, func(s proto.SessionID) proto.Message {
+		return &proto.BlobStatRequest{Session: s, ID: id}
+	}, &stat)
+	if err != nil || stat.Done {
+		return err
+	}
+	for n := 0; n*proto.MaxBlobPart < len(b); n++ {
+		if stat.Has(uint32(n)) {
+			continue
+		}
+		part := b[n*proto.MaxBlobPart : min(len(b), (n+1)*proto.MaxBlobPart)]
+		err := call(proto.BlobPut, func(s proto.SessionID) proto.Message {
+			return &proto.BlobPutRequest{Session: s, ID: id, Part: uint32(n), Bytes: part}
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return call(proto.BlobFinish, func(s proto.SessionID) proto.Message {
+		return &proto.BlobFinishRequest{Session: s, ID: id}
+	})
+}
+
+// getBlob reads a whole blob of exactly size bytes, at most max, into memory.
+func (c *Client) getBlob(ctx context.Context, id proto.BlobID, size uint64, max int) ([]byte, error) {
+	if size > uint64(max) {
+		return nil, fmt.Errorf("%w: blob of %d bytes", ErrTooLarge, size)
+	}
+	b := make([]byte, 0, min(size, 1<<20))
+	for uint64(len(b)) < size {
+		var got proto.BlobGetResponse
+		n := min(size-uint64(len(b)), proto.MaxBlobPart)
+		err := c.call(ctx, Conversations, proto.BlobGet, &proto.BlobGetRequest{ID: id, Offset: uint64(len(b)), Length: uint32(n)}, &got)
+		if err != nil {
+			return nil, err
+		}
+		if got.Size != size || len(got.Bytes) == 0 || uint64(len(got.Bytes)) > n {
+			return nil, fmt.Errorf("blob of another size than announced")
+		}
+		b = append(b, got.Bytes...)
+	}
+	return b, nil
+}

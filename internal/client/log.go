@@ -1,0 +1,240 @@
+package client
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+
+	"codeberg.org/huis/huis/internal/proto"
+	"codeberg.org/huis/huis/internal/wire"
+)
+
+// logRecord is the skeleton of one verified entry: enough to verify its stamp
+// and the chain through it again, without its bytes.
+type logRecord struct {
+	Kind      proto.Kind
+	Epoch     uint64
+	MK        proto.MemberKey
+	Tag       proto.Hash
+	Body      proto.Hash // SHA-256 of the bytes
+	ExtraHash proto.Hash
+	Entry     proto.Hash // Entry.Hash
+	Receipt   proto.Receipt
+}
+
+func (r *logRecord) wire(c *wire.Codec) {
+	formatVersion(c)
+	wire.Uint8(c, &r.Kind)
+	wire.Uint64(c, &r.Epoch)
+	r.MK.Wire(c)
+	r.Tag.Wire(c)
+	r.Body.Wire(c)
+	r.ExtraHash.Wire(c)
+	r.Entry.Wire(c)
+	r.Receipt.Wire(c)
+}
+
+func (t *tx) keepLog(cv *conversation, s *proto.Stamped, entry proto.Hash) error {
+	tag, err := s.Entry.Tag()
+	if err != nil {
+		return err
+	}
+	r := logRecord{
+		Kind: s.Entry.Kind, Epoch: s.Entry.Epoch, MK: s.Entry.MK, Tag: tag, Body: sha256.Sum256(s.Entry.Bytes),
+		ExtraHash: s.Entry.ExtraHash, Entry: entry, Receipt: s.Receipt,
+	}
+	return t.save(key("log", cv.id, seqKey(s.Receipt.Seq)), r.wire)
+}
+
+// logged returns the record of an entry, nil if this device has none.
+func (t *tx) logged(cv *conversation, seq uint64) (*logRecord, error) {
+	b, err := t.get(key("log", cv.id, seqKey(seq)))
+	if err != nil || b == nil {
+		return nil, err
+	}
+	r := new(logRecord)
+	return r, wire.Decode(b, r.wire)
+}
+
+// chainAt returns the chain value after entry seq, false if this device cannot
+// tell.
+func (t *tx) chainAt(cv *conversation, seq uint64) (proto.Hash, bool, error) {
+	if cv.head.Known && seq == cv.head.Seq {
+		return cv.head.Chain, true, nil
+	}
+	next, err := t.logged(cv, seq+1)
+	if err != nil || next == nil {
+		return proto.Hash{}, false, err
+	}
+	return next.Receipt.ChainPrev, true, nil
+}
+
+// readMax is how many entries one request asks for and one step applies.
+const readMax = 64
+
+// syncLog reads the conversation's log to its head and applies it. The error is
+// a *SafetyError if something in it could not be explained.
+func (c *Client) syncLog(ctx context.Context, id proto.ConversationID) error {
+	for {
+		after, alarm, err := c.position(ctx, id)
+		if err != nil || alarm != nil {
+			return errors.Join(err, alarm)
+		}
+		var got proto.ReadResponse
+		err = c.callConv(ctx, id, proto.Read, func(s proto.SessionID) proto.Message {
+			return &proto.ReadRequest{Session: s, After: after, Max: readMax}
+		}, &got)
+		if err != nil {
+			return c.unreadable(ctx, id, after, err)
+		}
+		if err := c.learnStampKeys(ctx, got.Entries); err != nil {
+			return err
+		}
+		if len(got.Entries) == 0 {
+			return c.atHead(ctx, id, after, got.HeadSeq)
+		}
+		if err := c.applyAll(ctx, id, got.Entries); err != nil {
+			return err
+		}
+	}
+}
+
+// position returns the seq to read after, and the alarm that stops reading.
+func (c *Client) position(ctx context.Context, id proto.ConversationID) (after uint64, alarm, err error) {
+	err = c.step(ctx, func(t *tx) error {
+		cv, err := t.conv(id)
+		if err != nil {
+			return err
+		}
+		if cv == nil {
+			return ErrUnknownChat
+		}
+		after = cv.head.Seq
+		if cv.meta.Alarm != "" {
+			alarm = cv.stopped()
+		}
+		return nil
+	})
+	return after, alarm, err
+}
+
+// stopped is the error of a conversation with an alarm.
+func (cv *conversation) stopped() error {
+	return &SafetyError{Reason: cv.meta.Alarm, Fix: "compare with the other members by another way, and talk to the server's operator"}
+}
+
+// learnStampKeys asks the server for its stamp keys if an entry has one this
+// device has not seen.
+func (c *Client) learnStampKeys(ctx context.Context, entries []proto.Stamped) error {
+	missing := false
+	err := c.step(ctx, func(t *tx) error {
+		missing = false
+		for i := range entries {
+			_, ok, err := t.stampKey(&entries[i].Receipt)
+			if err != nil {
+				return err
+			}
+			missing = missing || !ok
+		}
+		return nil
+	})
+	if err != nil || !missing {
+		return err
+	}
+	c.forgetInfo()
+	_, err = c.info(ctx)
+	return err
+}
+
+// applyAll applies entries in steps; the first alarm ends it.
+func (c *Client) applyAll(ctx context.Context, id proto.ConversationID, entries []proto.Stamped) error {
+	var alarm error
+	var proof *evidence
+	err := c.step(ctx, func(t *tx) error {
+		alarm, proof = nil, nil
+		cv, err := t.conv(id)
+		if err != nil || cv == nil {
+			return errors.Join(err, ErrUnknownChat)
+		}
+		for i := range entries {
+			if err := t.apply(cv, &entries[i]); err != nil {
+				return err
+			}
+			if cv.meta.Alarm != "" {
+				alarm = cv.stopped()
+				proof = &evidence{Conversation: id, Head: cv.head.Head, Reason: cv.meta.Alarm, Entry: entries[i]}
+				break
+			}
+		}
+		return errors.Join(t.saveHead(cv), t.saveMeta(cv))
+	})
+	if err != nil || alarm == nil {
+		return err
+	}
+	return c.keepEvidence(ctx, alarm, proof)
+}
+
+// atHead compares the server's claim with what was verified: a head before it
+// is a log that went back.
+func (c *Client) atHead(ctx context.Context, id proto.ConversationID, after, headSeq uint64) error {
+	if headSeq >= after {
+		return nil
+	}
+	return c.raise(ctx, id, fmt.Sprintf("the server's log of this conversation ends at entry %d; this device has verified entry %d", headSeq, after))
+}
+
+// raise stops a conversation for safety.
+func (c *Client) raise(ctx context.Context, id proto.ConversationID, reason string) error {
+	var alarm error
+	var proof *evidence
+	err := c.step(ctx, func(t *tx) error {
+		cv, err := t.conv(id)
+		if err != nil || cv == nil {
+			return errors.Join(err, ErrUnknownChat)
+		}
+		cv.meta.Alarm = reason
+		alarm = cv.stopped()
+		proof = &evidence{Conversation: id, Head: cv.head.Head, Reason: reason}
+		return t.saveMeta(cv)
+	})
+	if err != nil {
+		return err
+	}
+	return c.keepEvidence(ctx, alarm, proof)
+}
+
+// evidence is what proves, or describes, why a conversation was stopped.
+type evidence struct {
+	Conversation proto.ConversationID
+	Reason       string
+	Head         proto.Head // what this device had verified
+	Entry        proto.Stamped
+}
+
+func (e *evidence) wire(c *wire.Codec) {
+	formatVersion(c)
+	e.Conversation.Wire(c)
+	wire.String(c, &e.Reason, 4096)
+	e.Head.Wire(c)
+	e.Entry.Wire(c)
+}
+
+// keepEvidence stores the proof and puts its place into the alarm.
+func (c *Client) keepEvidence(ctx context.Context, alarm error, proof *evidence) error {
+	b, err := wire.Encode(proof.wire)
+	if err != nil {
+		return errors.Join(alarm, err)
+	}
+	name := fmt.Sprintf("evidence-%s.huis", c.now().UTC().Format("20060102-150405"))
+	err = c.step(ctx, func(t *tx) error {
+		t.put("evidence/"+name, b)
+		return nil
+	})
+	var safety *SafetyError
+	if errors.As(alarm, &safety) && c.cfg.Evidence != nil {
+		path, e := c.cfg.Evidence(name, b)
+		safety.Evidence, err = path, errors.Join(err, e)
+	}
+	return errors.Join(alarm, err)
+}
