@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"codeberg.org/huis/huis/internal/proto"
+	"codeberg.org/huis/huis/kt"
 )
 
 // Client is one device. Its methods may be called concurrently, and other
@@ -20,14 +21,13 @@ type Client struct {
 
 	// mu makes steps one at a time. It guards what follows, which mirrors the
 	// store as of base and is dropped whenever the store turns out to differ.
-	mu    sync.Mutex
-	base  uint64
-	me    *identity
-	convs map[proto.ConversationID]*conversation
+	mu     sync.Mutex
+	base   uint64
+	me     *identity
+	convs  map[proto.ConversationID]*conversation
+	chains map[proto.AccountID]kt.Chain
 
 	sessions sessions
-	// syncing keeps the conversations' network work of this process apart.
-	syncing sync.Mutex
 }
 
 // newClient returns a client without identity; Join, Link and Open give it one.
@@ -48,7 +48,9 @@ func newClient(cfg Config, server ServerRef) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Client{cfg: cfg, server: server, net: net, convs: map[proto.ConversationID]*conversation{}}, nil
+	c := &Client{cfg: cfg, server: server, net: net}
+	c.forget()
+	return c, nil
 }
 
 // Open returns the device the store holds, or ErrNoProfile.
@@ -71,6 +73,7 @@ func Open(ctx context.Context, cfg Config) (*Client, error) {
 func (c *Client) forget() {
 	c.me = nil
 	c.convs = map[proto.ConversationID]*conversation{}
+	c.chains = map[proto.AccountID]kt.Chain{}
 }
 
 func (c *Client) now() time.Time { return c.cfg.Clock.Now() }
@@ -86,3 +89,6 @@ func jitter(d time.Duration) time.Duration {
 	}
 	return time.Duration(n.Int64())
 }
+
+// Close lets go of the store.
+func (c *Client) Close() error { return c.cfg.Store.Close() }

@@ -25,3 +25,9 @@ func (t *tx) healed(cv *conversation) error { return nil }
 func (c *Client) unreadable(ctx context.Context, id proto.ConversationID, after uint64, err error) error {
 	return err
 }
+
+// askForHelp tells the members that this device needs to be added again.
+func (c *Client) askForHelp(ctx context.Context, id proto.ConversationID) error { return nil }
+
+// answerCalls adds devices again that asked for it.
+func (c *Client) answerCalls(ctx context.Context, id proto.ConversationID) error { return nil }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"time"
 
+	"codeberg.org/huis/huis/internal/client/content"
 	"codeberg.org/huis/huis/internal/client/store"
 	"codeberg.org/huis/huis/internal/proto"
 	"codeberg.org/huis/huis/mls"
@@ -84,4 +85,12 @@ func (c *Client) Invite(ctx context.Context, uses int, expires time.Duration) (I
 // by chunk; progress, if not nil, gets the bytes written so far.
 func (c *Client) SaveAttachment(ctx context.Context, messageID string, n int, w io.Writer, progress func(int64)) error {
 	return errUnfinished
+}
+
+// attach seals and uploads files for a message in the conversation.
+func (c *Client) attach(ctx context.Context, id proto.ConversationID, files []File) ([]content.AttachmentPart, error) {
+	if len(files) > 0 {
+		return nil, errUnfinished
+	}
+	return nil, nil
 }

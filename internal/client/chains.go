@@ -1,0 +1,286 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"codeberg.org/huis/huis/internal/proto"
+	"codeberg.org/huis/huis/internal/wire"
+	"codeberg.org/huis/huis/kt"
+	"codeberg.org/huis/huis/mls"
+)
+
+// chainAge is how old what this device knows of a member's devices may be when
+// it writes to them (protocol, section 7).
+const chainAge = 24 * time.Hour
+
+// chainRecord is an account's chain as this device has verified it.
+//
+//	chain/ACCOUNT   chainRecord
+//	name/ACCOUNT    handle
+//	handle/HANDLE   account
+type chainRecord struct {
+	Links   [][]byte
+	Checked uint64 // Unix seconds of the server's last answer
+}
+
+func (r *chainRecord) wire(c *wire.Codec) {
+	formatVersion(c)
+	wire.Vector(c, &r.Links, func(b *[]byte, c *wire.Codec) { wire.OpaqueMax(c, b, proto.MaxLink) })
+	wire.Uint64(c, &r.Checked)
+}
+
+func (t *tx) chainRecord(a proto.AccountID) (r chainRecord, err error) {
+	return r, t.load("chain/"+a.Hex(), r.wire)
+}
+
+// links returns the stored links of an account, none if it is unknown.
+func (t *tx) links(a proto.AccountID) ([][]byte, error) {
+	r, err := t.chainRecord(a)
+	return r.Links, err
+}
+
+// chain returns the verified chain of an account; false if it is unknown.
+func (t *tx) chain(a proto.AccountID) (kt.Chain, bool, error) {
+	if c, ok := t.c.chains[a]; ok {
+		return c, true, nil
+	}
+	links, err := t.links(a)
+	if err != nil || len(links) == 0 {
+		return kt.Chain{}, false, err
+	}
+	c, err := kt.Verify(links)
+	if err != nil {
+		return c, false, fmt.Errorf("stored chain: %w", err)
+	}
+	t.c.chains[a] = c
+	return c, true, nil
+}
+
+// keepChain verifies links, all from GENESIS on, and keeps them if they go on
+// from what is known. A chain that differs from the known one is a split view.
+func (t *tx) keepChain(a proto.AccountID, links [][]byte) error {
+	c, err := kt.Verify(links)
+	if err != nil {
+		return err
+	}
+	if c.Account() != kt.AccountID(a) {
+		return &SafetyError{Reason: "a chain of device keys belongs to another account than named", Fix: "tell the server's operator"}
+	}
+	r, err := t.chainRecord(a)
+	if err != nil {
+		return err
+	}
+	for i := range min(len(r.Links), len(links)) {
+		if !bytes.Equal(r.Links[i], links[i]) {
+			return &SafetyError{
+				Reason: fmt.Sprintf("there are two versions of the device keys of %s", t.handleOf(a)),
+				Fix:    "ask the person by another way which devices are theirs",
+			}
+		}
+	}
+	if len(links) <= len(r.Links) {
+		return nil
+	}
+	t.c.chains[a] = c
+	r.Links = links
+	return t.save("chain/"+a.Hex(), r.wire)
+}
+
+// handleOf returns the name of an account, the start of its identifier if this
+// device knows none.
+func (t *tx) handleOf(a proto.AccountID) string {
+	if b, err := t.get("name/" + a.Hex()); err == nil && len(b) > 0 {
+		return string(b)
+	}
+	return a.Hex()[:12]
+}
+
+// accountOf returns the account known under a handle.
+func (t *tx) accountOf(handle string) (a proto.AccountID, known bool, err error) {
+	b, err := t.get("handle/" + handle)
+	if err != nil || len(b) != len(a) {
+		return a, false, err
+	}
+	copy(a[:], b)
+	return a, true, nil
+}
+
+// keepHandle keeps an account's name. A name this device knows for another
+// account is not taken over.
+func (t *tx) keepHandle(a proto.AccountID, handle string) error {
+	old, known, err := t.accountOf(handle)
+	if err != nil || known && old == a {
+		return err
+	}
+	if known {
+		return &SafetyError{
+			Reason: fmt.Sprintf("the name %q stood for another account until now", handle),
+			Fix:    "ask the person by another way whether the account was made anew",
+		}
+	}
+	if b, err := t.get("name/" + a.Hex()); err != nil || b != nil {
+		return err
+	}
+	t.put("handle/"+handle, bytes.Clone(a[:]))
+	t.put("name/"+a.Hex(), []byte(handle))
+	return nil
+}
+
+// freshChain returns an account's chain as the server had it at most maxAge
+// ago. Without an answer it returns what is known, with the error.
+func (c *Client) freshChain(ctx context.Context, a proto.AccountID, maxAge time.Duration) (kt.Chain, error) {
+	var r chainRecord
+	err := c.step(ctx, func(t *tx) (err error) {
+		r, err = t.chainRecord(a)
+		return err
+	})
+	if err != nil {
+		return kt.Chain{}, err
+	}
+	age := c.now().Sub(time.Unix(int64(r.Checked), 0))
+	if len(r.Links) == 0 || age >= maxAge || age < 0 {
+		if err := c.refreshChain(ctx, a, r.Links); err != nil {
+			return kt.Chain{}, err
+		}
+	}
+	var chain kt.Chain
+	err = c.step(ctx, func(t *tx) (err error) {
+		chain, _, err = t.chain(a)
+		return err
+	})
+	return chain, err
+}
+
+func (c *Client) refreshChain(ctx context.Context, a proto.AccountID, known [][]byte) error {
+	all := known
+	for {
+		var got proto.ChainResponse
+		err := c.callAccount(ctx, proto.Chain, func(s proto.SessionID) proto.Message {
+			return &proto.ChainRequest{Session: s, Account: a, From: uint32(len(all))}
+		}, &got)
+		if err != nil {
+			return err
+		}
+		all = append(all[:len(all):len(all)], got.Links...)
+		if len(got.Links) < proto.MaxLinks {
+			break
+		}
+	}
+	return c.step(ctx, func(t *tx) error {
+		if err := t.keepChain(a, all); err != nil {
+			return err
+		}
+		r, err := t.chainRecord(a)
+		if err != nil {
+			return err
+		}
+		r.Checked = uint64(c.now().Unix())
+		return t.save("chain/"+a.Hex(), r.wire)
+	})
+}
+
+// lookup returns the account of a handle: the one this device knows, else the
+// one the server names. ErrUnknownPerson if there is none.
+func (c *Client) lookup(ctx context.Context, handle string) (a proto.AccountID, err error) {
+	known := false
+	err = c.step(ctx, func(t *tx) (err error) {
+		a, known, err = t.accountOf(handle)
+		return err
+	})
+	if err != nil || known {
+		return a, err
+	}
+	var got proto.LookupResponse
+	err = c.callAccount(ctx, proto.Lookup, func(s proto.SessionID) proto.Message {
+		return &proto.LookupRequest{Session: s, Handle: handle}
+	}, &got)
+	if errors.Is(err, proto.UnknownAccount) || errors.Is(err, proto.NoAccount) || errors.Is(err, proto.BadName) {
+		return a, fmt.Errorf("%w: @%s", ErrUnknownPerson, handle)
+	}
+	if err != nil {
+		return a, err
+	}
+	return got.Account, c.step(ctx, func(t *tx) error {
+		return errors.Join(t.keepChain(got.Account, got.Links), t.keepHandle(got.Account, handle))
+	})
+}
+
+// standing tells what is known of a leaf.
+func (t *tx) standing(m *mls.Member) (kt.Standing, member, error) {
+	who, err := memberOf(&m.Credential)
+	if err != nil {
+		return kt.Unproven, who, err
+	}
+	c, known, err := t.chain(who.Account)
+	if err != nil || !known || len(m.SignatureKey) != len(kt.MessagePublicKey{}) {
+		return kt.Unproven, who, err
+	}
+	return c.Leaf(kt.DeviceID(who.Device), kt.MessagePublicKey(m.SignatureKey), t.c.now()), who, nil
+}
+
+// errRevoked means that a leaf has to be removed before anything is sent.
+var errRevoked = errors.New("a revoked device has to be removed first")
+
+// proven tells why nothing may be encrypted to the conversation now: a leaf
+// whose keys do not stand in its account's chain, or one that is revoked
+// (protocol, sections 1 and 7).
+func (t *tx) proven(cv *conversation) error {
+	for _, m := range cv.group.Members() {
+		s, who, err := t.standing(&m)
+		if err != nil {
+			return err
+		}
+		switch s {
+		case kt.Revoked:
+			return errRevoked
+		case kt.Unproven:
+			return unprovenError(t.handleOf(who.Account), who.Device)
+		}
+	}
+	return nil
+}
+
+func unprovenError(handle string, device proto.DeviceID) error {
+	return &SafetyError{
+		Reason: fmt.Sprintf("device %s in this conversation says it is @%s's, and that account's keys do not vouch for it", device.Hex()[:8], handle),
+		Fix:    "ask @" + handle + " by another way; remove them from the conversation if the device is not theirs",
+	}
+}
+
+// refreshMembers brings the chains of a conversation's members up to date: all
+// of them once a day, at once those of leaves that are not proven.
+func (c *Client) refreshMembers(ctx context.Context, id proto.ConversationID) error {
+	ages := map[proto.AccountID]time.Duration{}
+	err := c.step(ctx, func(t *tx) error {
+		clear(ages)
+		cv, err := t.conv(id)
+		if err != nil || cv == nil || cv.group == nil {
+			return err
+		}
+		for _, m := range cv.group.Members() {
+			s, who, err := t.standing(&m)
+			if err != nil {
+				return err
+			}
+			if s == kt.Unproven {
+				ages[who.Account] = 0
+			} else if _, ok := ages[who.Account]; !ok {
+				ages[who.Account] = chainAge
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for a, age := range ages {
+		if _, err := c.freshChain(ctx, a, age); err != nil && !errors.Is(err, proto.UnknownAccount) {
+			return err
+		}
+	}
+	return nil
+}

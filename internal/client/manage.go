@@ -1,0 +1,165 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"codeberg.org/huis/huis/internal/proto"
+)
+
+// AddMembers adds all devices of the named people.
+func (c *Client) AddMembers(ctx context.Context, chat string, handles []string) error {
+	id, err := c.changeable(ctx, chat)
+	if err != nil {
+		return err
+	}
+	accounts, err := c.people(ctx, handles)
+	if err != nil {
+		return err
+	}
+	if err := c.mayAdd(ctx, id, accounts); err != nil {
+		return err
+	}
+	return c.addAccounts(ctx, id, accounts)
+}
+
+// mayAdd refuses early what the members would refuse.
+func (c *Client) mayAdd(ctx context.Context, id proto.ConversationID, accounts []proto.AccountID) error {
+	return c.step(ctx, func(t *tx) error {
+		cv, err := t.conv(id)
+		if err != nil || cv == nil {
+			return errors.Join(err, ErrUnknownChat)
+		}
+		me, err := t.identity()
+		if err != nil {
+			return err
+		}
+		if cv.meta.Policy.Kind == kindDirect {
+			return fmt.Errorf("%w: a conversation of two stays one; make a group with `huis chat new`", ErrForbidden)
+		}
+		for _, a := range accounts {
+			if !cv.meta.Policy.mayAdd(me.Account, a) && !slices.Contains(cv.accounts(), a) {
+				return fmt.Errorf("%w: only its admins add people", ErrForbidden)
+			}
+		}
+		return nil
+	})
+}
+
+// changeable finds a conversation that is to be changed and brings it up to
+// date.
+func (c *Client) changeable(ctx context.Context, chat string) (id proto.ConversationID, err error) {
+	if err := c.syncAccount(ctx); err != nil {
+		return id, err
+	}
+	if id, err = c.find(ctx, chat); err != nil {
+		return id, err
+	}
+	if err := c.syncConv(ctx, id); err != nil {
+		return id, err
+	}
+	return id, c.step(ctx, func(t *tx) error {
+		cv, err := t.conv(id)
+		if err != nil || cv == nil {
+			return errors.Join(err, ErrUnknownChat)
+		}
+		return cv.usable()
+	})
+}
+
+// RemoveMembers removes all devices of the named people.
+func (c *Client) RemoveMembers(ctx context.Context, chat string, handles []string) error {
+	id, err := c.changeable(ctx, chat)
+	if err != nil {
+		return err
+	}
+	accounts, err := c.people(ctx, handles)
+	if err != nil {
+		return err
+	}
+	if len(accounts) == 0 {
+		return fmt.Errorf("%w: to go yourself, use `huis chat leave`", ErrForbidden)
+	}
+	here := map[proto.AccountID]bool{}
+	_, err = c.commit(ctx, id, func(t *tx, cv *conversation) (*change, error) {
+		ch := &change{}
+		for _, m := range cv.group.Members() {
+			if who, err := memberOf(&m.Credential); err == nil && slices.Contains(accounts, who.Account) {
+				ch.removes = append(ch.removes, m.Leaf)
+				here[who.Account] = true
+			}
+		}
+		if len(ch.removes) == 0 {
+			return nil, errNothing
+		}
+		return ch, nil
+	})
+	if err == nil && len(here) < len(accounts) {
+		err = fmt.Errorf("%w: not everybody named was in it", ErrUnknownPerson)
+	}
+	return err
+}
+
+// Leave ends the part of all own devices in the conversation: the others are
+// removed by this one, which then says that it leaves. Any member removes it.
+func (c *Client) Leave(ctx context.Context, chat string) error {
+	id, err := c.changeable(ctx, chat)
+	if err != nil {
+		return err
+	}
+	_, err = c.commitIf(ctx, id, func(t *tx, cv *conversation) (*change, error) {
+		me, err := t.identity()
+		if err != nil {
+			return nil, err
+		}
+		ch := &change{}
+		for leaf, who := range cv.roster() {
+			if who.Account == me.Account && leaf != cv.group.OwnLeaf() {
+				ch.removes = append(ch.removes, leaf)
+			}
+		}
+		if len(ch.removes) == 0 {
+			return nil, errNothing
+		}
+		slices.Sort(ch.removes)
+		return ch, nil
+	})
+	if err != nil {
+		return err
+	}
+	if err := c.notify(ctx, id, proto.Notice{Type: proto.NoticeLeave}); err != nil && !errors.Is(err, proto.NotMember) {
+		return err
+	}
+	return c.step(ctx, func(t *tx) error {
+		cv, err := t.conv(id)
+		if err != nil || cv == nil {
+			return err
+		}
+		cv.meta.State = stateLeft
+		return errors.Join(t.endMembership(cv), t.saveMeta(cv))
+	})
+}
+
+// SetExpiry makes the conversation's messages disappear after d, at least a
+// minute; 0: never.
+func (c *Client) SetExpiry(ctx context.Context, chat string, d time.Duration) error {
+	if d != 0 && (d < time.Minute || d > 10*365*24*time.Hour) {
+		return fmt.Errorf("messages disappear after at least a minute and at most ten years")
+	}
+	id, err := c.changeable(ctx, chat)
+	if err != nil {
+		return err
+	}
+	_, err = c.commit(ctx, id, func(t *tx, cv *conversation) (*change, error) {
+		p := cv.meta.Policy
+		p.Expiry = uint32(d / time.Second)
+		if p.Expiry == cv.meta.Policy.Expiry {
+			return nil, errNothing
+		}
+		return &change{policy: &p}, nil
+	})
+	return err
+}

@@ -1,0 +1,206 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"codeberg.org/huis/huis/internal/proto"
+)
+
+// ownChainAge is how old the own chain may be: from it a device learns of its
+// account's new devices and of its own revocation.
+const ownChainAge = 5 * time.Minute
+
+// Sync brings everything up to date once: inbox, conversations, outbox and what
+// other members wait for. It goes on after what concerns one conversation only;
+// the error is then a *SafetyError, or nil.
+func (c *Client) Sync(ctx context.Context) error {
+	if err := c.syncAccount(ctx); err != nil {
+		return err
+	}
+	var ids []proto.ConversationID
+	err := c.step(ctx, func(t *tx) (err error) {
+		ids, err = t.conversations()
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	var alarms []error
+	for _, id := range ids {
+		err := c.syncConv(ctx, id)
+		if err == nil {
+			continue
+		}
+		if err := c.tolerate(id, err); err != nil {
+			return err
+		}
+		var safety *SafetyError
+		if errors.As(err, &safety) {
+			alarms = append(alarms, err)
+		}
+	}
+	return errors.Join(alarms...)
+}
+
+// tolerate passes on errors that concern more than one conversation.
+func (c *Client) tolerate(id proto.ConversationID, err error) error {
+	var safety *SafetyError
+	if errors.As(err, &safety) || errors.Is(err, ErrNotMember) || errors.Is(err, errRevoked) || errors.Is(err, ErrForbidden) {
+		c.cfg.Log.Warn("a conversation could not be brought up to date", "why", err)
+		return nil
+	}
+	if refused(err) && !errors.Is(err, proto.Unavailable) {
+		c.cfg.Log.Warn("the server refused something in a conversation", "why", err)
+		return nil
+	}
+	return err
+}
+
+// syncAccount does what belongs to the account: chain, key packages, inbox.
+func (c *Client) syncAccount(ctx context.Context) error {
+	me, err := c.whoami(ctx)
+	if err != nil {
+		return err
+	}
+	if _, err := c.freshChain(ctx, me.Account, ownChainAge); err != nil {
+		return err
+	}
+	if err := c.publishPackages(ctx); err != nil {
+		return err
+	}
+	return c.fetchInbox(ctx)
+}
+
+// syncConv brings one conversation up to date.
+func (c *Client) syncConv(ctx context.Context, id proto.ConversationID) error {
+	s, err := c.stateOf(ctx, id)
+	if err != nil {
+		return err
+	}
+	if s == statePlanned {
+		if err := c.createPlanned(ctx, id); err != nil {
+			return err
+		}
+		s = stateLive
+	}
+	if s == stateLeft || s == stateRemoved || s == stateSucceeded {
+		return nil
+	}
+	if err := c.settle(ctx, id); err != nil {
+		return err
+	}
+	if s, err = c.stateOf(ctx, id); err != nil {
+		return err
+	}
+	switch s {
+	case stateLive:
+		return c.serve(ctx, id)
+	case stateBroken, stateLost:
+		return c.askForHelp(ctx, id)
+	}
+	return nil
+}
+
+// serve does this device's duties in a conversation that is well, then sends.
+// A duty somebody else may do as well does not keep messages from being sent.
+func (c *Client) serve(ctx context.Context, id proto.ConversationID) error {
+	if err := c.refreshMembers(ctx, id); err != nil {
+		return err
+	}
+	for _, duty := range []func(context.Context, proto.ConversationID) error{
+		c.removeGone, c.addWanted, c.addOwnDevices, c.answerCalls, c.replaceKey,
+	} {
+		err := duty(ctx, id)
+		switch {
+		case err == nil:
+		case refused(err), errors.Is(err, ErrForbidden):
+			c.cfg.Log.Warn("a duty has to wait", "why", err)
+		default:
+			return err
+		}
+	}
+	return c.flush(ctx, id)
+}
+
+func (c *Client) stateOf(ctx context.Context, id proto.ConversationID) (s state, err error) {
+	err = c.step(ctx, func(t *tx) error {
+		cv, err := t.conv(id)
+		if err != nil || cv == nil {
+			return errors.Join(err, ErrUnknownChat)
+		}
+		s = cv.meta.State
+		return nil
+	})
+	return s, err
+}
+
+// Status tells how this device stands, from the store alone.
+func (c *Client) Status(ctx context.Context) (out Status, err error) {
+	err = c.step(ctx, func(t *tx) error {
+		me, err := t.identity()
+		if err != nil {
+			return err
+		}
+		out = Status{Handle: me.Handle, Account: me.Account.Hex(), Device: me.Device.Hex(), Server: c.server}
+		ids, err := t.conversations()
+		if err != nil {
+			return err
+		}
+		names, err := t.names()
+		if err != nil {
+			return err
+		}
+		for _, id := range ids {
+			waiting, err := t.waiting(id)
+			if err != nil {
+				return err
+			}
+			out.Outbox += waiting
+			cv, err := t.conv(id)
+			if err != nil {
+				return err
+			}
+			out.Warnings = append(out.Warnings, t.convWarnings(cv, names[id])...)
+		}
+		return nil
+	})
+	return out, err
+}
+
+// convWarnings lists what a person should know of a conversation.
+func (t *tx) convWarnings(cv *conversation, name string) (all []string) {
+	if cv.meta.Alarm != "" {
+		all = append(all, fmt.Sprintf("%s: stopped for safety: %s", name, cv.meta.Alarm))
+	}
+	switch cv.meta.State {
+	case stateBroken:
+		all = append(all, fmt.Sprintf("%s: a change of entry %d could not be processed; waiting to be added again", name, cv.meta.Broken.Seq))
+	case stateLost:
+		all = append(all, fmt.Sprintf("%s: away for too long; waiting to be added again", name))
+	}
+	warnings, err := t.list(key("warn", cv.id, ""), "", 0)
+	if err == nil {
+		for _, w := range warnings {
+			all = append(all, name+": "+string(w.Value))
+		}
+	}
+	return all
+}
+
+// waiting counts the messages that have no receipt.
+func (t *tx) waiting(id proto.ConversationID) (n int, err error) {
+	all, err := t.list(key("out", id, ""), "", 0)
+	for _, rec := range all {
+		var r outRecord
+		if err := decode(rec.Value, r.wire); err != nil {
+			return 0, err
+		}
+		if r.Acked == 0 {
+			n++
+		}
+	}
+	return n, err
+}
