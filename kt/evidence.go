@@ -1,0 +1,231 @@
+package kt
+
+import (
+	"bytes"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strings"
+
+	"codeberg.org/huis/huis/internal/wire"
+)
+
+// ErrEvidence is in the chain of the errors of evidence that proves nothing.
+var ErrEvidence = errors.New("kt: the evidence proves nothing")
+
+func noProof(format string, args ...any) error {
+	return fmt.Errorf("%w: %s", ErrEvidence, fmt.Sprintf(format, args...))
+}
+
+// Sighting is one epoch as a log's signed checkpoint has it. With Proof empty
+// and Record nil it is the checkpoint alone.
+type Sighting struct {
+	Checkpoint []byte // signed note
+	Record     *EpochRecord
+	Proof      []Hash // of Record's inclusion
+}
+
+// maxNote bounds a checkpoint with all its cosignatures, in bytes.
+const maxNote = 64 << 10
+
+// Wire codes the sighting.
+func (s *Sighting) Wire(c *wire.Codec) {
+	wire.OpaqueMax(c, &s.Checkpoint, maxNote)
+	wire.Optional(c, &s.Record, (*EpochRecord).Wire)
+	wire.Vector(c, &s.Proof, func(h *Hash, c *wire.Codec) { wire.Fixed(c, h[:]) })
+}
+
+// Verify checks the checkpoint under the log's key and that Record, if any, is
+// in it.
+func (s *Sighting) Verify(log NoteKey) (Signed, error) {
+	head, err := VerifyCheckpoint(s.Checkpoint, log, nil)
+	if err != nil || s.Record == nil {
+		return head, err
+	}
+	return head, CheckInclusion(s.Proof, head.Size, head.Root, s.Record.N, s.Record.LeafHash())
+}
+
+// SplitView is proof that a log showed two histories: two checkpoints it signed
+// that have different roots for one size, or different records for one epoch.
+type SplitView struct{ A, B Sighting }
+
+// Wire codes the proof.
+func (v *SplitView) Wire(c *wire.Codec) {
+	v.A.Wire(c)
+	v.B.Wire(c)
+}
+
+// Verify tells whether the proof holds against the log with the given key.
+func (v *SplitView) Verify(log NoteKey) error {
+	a, err := v.A.Verify(log)
+	if err != nil {
+		return err
+	}
+	b, err := v.B.Verify(log)
+	if err != nil {
+		return err
+	}
+	switch {
+	case a.Size == b.Size && a.Root != b.Root:
+		return nil
+	case v.A.Record != nil && v.B.Record != nil && v.A.Record.N == v.B.Record.N && *v.A.Record != *v.B.Record:
+		return nil
+	}
+	return noProof("the two checkpoints do not contradict each other")
+}
+
+// Rollback is proof that a log's map went back: of two epochs, the later has
+// for an index less than the earlier, or the same place with another head.
+type Rollback struct {
+	Index        Index
+	Early, Late  Sighting // both with Record
+	Before, Then MapProof // of Index in the maps of Early and Late
+}
+
+// Wire codes the proof.
+func (r *Rollback) Wire(c *wire.Codec) {
+	wire.Fixed(c, r.Index[:])
+	r.Early.Wire(c)
+	r.Late.Wire(c)
+	r.Before.Wire(c)
+	r.Then.Wire(c)
+}
+
+// Verify tells whether the proof holds against the log with the given key.
+func (r *Rollback) Verify(log NoteKey) error {
+	for _, s := range []*Sighting{&r.Early, &r.Late} {
+		if s.Record == nil {
+			return noProof("a checkpoint without its epoch")
+		}
+		if _, err := s.Verify(log); err != nil {
+			return err
+		}
+	}
+	if r.Early.Record.N > r.Late.Record.N {
+		return noProof("the epochs are not in order")
+	}
+	before, err := r.Before.Verify(r.Early.Record.MapRoot, r.Index)
+	if err != nil {
+		return err
+	}
+	then, err := r.Then.Verify(r.Late.Record.MapRoot, r.Index)
+	if err != nil {
+		return err
+	}
+	switch {
+	case before == nil:
+		return noProof("the earlier epoch did not have the index")
+	case then == nil || then.Seq < before.Seq:
+		return nil
+	case then.Seq == before.Seq && then.Head != before.Head:
+		return nil
+	}
+	return noProof("the map went forward")
+}
+
+// FalseEpoch is proof that a log breaks its own rules: its records and batches
+// from the first epoch to the one that does not follow.
+type FalseEpoch struct {
+	Sighting Sighting // of the last epoch, with Record
+	Records  []EpochRecord
+	Batches  [][]BatchEntry
+}
+
+// Wire codes the proof.
+func (f *FalseEpoch) Wire(c *wire.Codec) {
+	f.Sighting.Wire(c)
+	wire.Vector(c, &f.Records, (*EpochRecord).Wire)
+	wire.Vector(c, &f.Batches, func(b *[]BatchEntry, c *wire.Codec) { wire.Vector(c, b, (*BatchEntry).Wire) })
+}
+
+// Verify tells whether the proof holds against the log with the given key.
+func (f *FalseEpoch) Verify(log NoteKey) error {
+	n := len(f.Records)
+	if f.Sighting.Record == nil || n == 0 || n != len(f.Batches) || *f.Sighting.Record != f.Records[n-1] {
+		return noProof("it does not end in the epoch it is about")
+	}
+	head, err := f.Sighting.Verify(log)
+	if err != nil {
+		return err
+	}
+	var r Replay
+	for i := range f.Records {
+		next, err := r.Apply(f.Records[i], f.Batches[i])
+		if err == nil {
+			r = next
+			continue
+		}
+		return f.broken(i, head, err)
+	}
+	return noProof("every epoch follows its rules")
+}
+
+// broken tells whether breach, of epoch i, is the log's fault. Records before
+// the last are the log's own only if their tree is the one it signed, and a
+// batch only if the record commits to it.
+func (f *FalseEpoch) broken(i int, head Signed, breach error) error {
+	if i != len(f.Records)-1 {
+		return noProof("an epoch before the last one breaks a rule")
+	}
+	if uint64(len(f.Records)) != head.Size {
+		return noProof("the checkpoint does not end in the epoch")
+	}
+	var tree Frontier
+	for j := range f.Records {
+		tree = tree.Append(f.Records[j].LeafHash())
+	}
+	if tree.Root() != head.Root {
+		return noProof("the records are not those of the checkpoint")
+	}
+	var bad *InvalidError
+	record := &f.Records[i]
+	if errors.As(breach, &bad) && bad.Rule == "batch" && (len(f.Batches[i]) != int(record.BatchCount) || BatchRoot(f.Batches[i]) != record.BatchRoot) {
+		return noProof("the batch is not the one the epoch records")
+	}
+	return nil
+}
+
+// Armor wraps evidence in lines that survive mail: the kind, the origin it is
+// about, and the encoding in base64.
+func Armor(kind, origin string, body []byte) []byte {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "%s\nkind: %s\norigin: %s\n\n", armorBegin, kind, origin)
+	text := base64.StdEncoding.EncodeToString(body)
+	for len(text) > 0 {
+		n := min(76, len(text))
+		b.WriteString(text[:n] + "\n")
+		text = text[n:]
+	}
+	b.WriteString(armorEnd + "\n")
+	return b.Bytes()
+}
+
+const (
+	armorBegin = "-----BEGIN HUIS EVIDENCE-----"
+	armorEnd   = "-----END HUIS EVIDENCE-----"
+)
+
+// Unarmor reads what Armor wrote.
+func Unarmor(file []byte) (kind, origin string, body []byte, err error) {
+	text := strings.ReplaceAll(string(file), "\r\n", "\n")
+	_, text, begin := strings.Cut(text, armorBegin+"\n")
+	text, _, end := strings.Cut(text, "\n"+armorEnd)
+	head, lines, parts := strings.Cut(text, "\n\n")
+	if !begin || !end || !parts {
+		return "", "", nil, errors.New("kt: not an evidence file")
+	}
+	for line := range strings.Lines(head) {
+		name, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), ": ")
+		switch name {
+		case "kind":
+			kind = value
+		case "origin":
+			origin = value
+		}
+	}
+	body, err = base64.StdEncoding.DecodeString(strings.ReplaceAll(lines, "\n", ""))
+	if err != nil {
+		return "", "", nil, errors.New("kt: the evidence file is damaged")
+	}
+	return kind, origin, body, nil
+}
