@@ -104,10 +104,10 @@ func retryLater(err error) bool {
 
 // deliver tries until the message has its receipt or ctx ends.
 func (c *Client) deliver(ctx context.Context, id proto.ConversationID, n string) error {
-	wait := 200 * time.Millisecond
+	begun, wait := c.now(), 200*time.Millisecond
 	for {
 		err := c.deliverOnce(ctx, id)
-		if err == nil || ctx.Err() != nil || !errors.Is(err, ErrUnreachable) && !errors.Is(err, errRevoked) {
+		if err == nil || ctx.Err() != nil || c.now().Sub(begun) >= c.cfg.SendFor || !errors.Is(err, ErrUnreachable) && !errors.Is(err, errRevoked) {
 			return err
 		}
 		if c.cfg.Clock.Sleep(ctx, wait+c.cfg.Jitter(wait)) != nil {
