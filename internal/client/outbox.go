@@ -176,6 +176,9 @@ func (t *tx) keepAcked(cv *conversation, n string, r *outRecord) error {
 // flush sends what waits in the conversation's outbox, in order. It returns
 // without error when the outbox is empty or has to wait for something else.
 func (c *Client) flush(ctx context.Context, id proto.ConversationID) error {
+	if err := c.uploadSpooled(ctx, id); err != nil {
+		return err
+	}
 	for {
 		n, entry, err := c.nextToSend(ctx, id)
 		if err != nil || entry == nil {

@@ -25,8 +25,12 @@ func (c *Client) Send(ctx context.Context, chat string, d Draft) (Sent, error) {
 	if err != nil {
 		return Sent{}, err
 	}
-	if m.Attachments, err = c.attach(limited, id, d.Files); err != nil {
-		return Sent{}, err
+	if len(d.Files) > 0 { // a large upload takes its time; SendFor counts anew
+		if m.Attachments, err = c.attach(ctx, id, d.Files); err != nil {
+			return Sent{}, err
+		}
+		limited, cancel = context.WithTimeout(ctx, c.cfg.SendFor)
+		defer cancel()
 	}
 	return c.sendMessage(ctx, limited, id, chat, m)
 }

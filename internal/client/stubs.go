@@ -3,10 +3,6 @@ package client
 import (
 	"context"
 	"errors"
-	"io"
-
-	"codeberg.org/huis/huis/internal/client/content"
-	"codeberg.org/huis/huis/internal/proto"
 )
 
 var errUnfinished = errors.New("client: not part of this build yet")
@@ -32,17 +28,3 @@ func (c *Client) Approve(ctx context.Context, code string, confirm func(LinkRequ
 // Revoke ends a device of the account; device is its hex name or a unique
 // beginning of it.
 func (c *Client) Revoke(ctx context.Context, device string) error { return errUnfinished }
-
-// SaveAttachment writes attachment n (from 0) of a message to w, verified chunk
-// by chunk; progress, if not nil, gets the bytes written so far.
-func (c *Client) SaveAttachment(ctx context.Context, messageID string, n int, w io.Writer, progress func(int64)) error {
-	return errUnfinished
-}
-
-// attach seals and uploads files for a message in the conversation.
-func (c *Client) attach(ctx context.Context, id proto.ConversationID, files []File) ([]content.AttachmentPart, error) {
-	if len(files) > 0 {
-		return nil, errUnfinished
-	}
-	return nil, nil
-}

@@ -46,7 +46,11 @@ func (t *tx) del(key string) { t.changes[key] = nil }
 // list returns the records under prefix after the key after, in order, at most
 // n (n ≤ 0: all).
 func (t *tx) list(prefix, after string, n int) ([]store.Record, error) {
-	stored, err := t.c.cfg.Store.List(t.ctx, prefix, after, 0)
+	limit := 0
+	if n > 0 {
+		limit = n + len(t.changes) // each change takes at most one of them away
+	}
+	stored, err := t.c.cfg.Store.List(t.ctx, prefix, after, limit)
 	if err != nil {
 		return nil, err
 	}
