@@ -9,6 +9,10 @@ import (
 	"codeberg.org/huis/huis/internal/proto"
 )
 
+// maxPendingBytes bounds what is uploaded for a conversation before its create:
+// join blobs of a thousand members.
+const maxPendingBytes = 64 << 20
+
 // blobOwner says for whom a session uploads and pins: a member key's for its
 // conversation, an account's for its backup.
 func (s *Service) blobOwner(ctx context.Context, id proto.SessionID) (store.Owner, error) {
@@ -18,6 +22,9 @@ func (s *Service) blobOwner(ctx context.Context, id proto.SessionID) (store.Owne
 	m, err := s.Sessions.Member(id)
 	if err != nil {
 		return store.Owner{}, err
+	}
+	if m.Pending {
+		return store.Owner{Conversation: &m.Conversation}, nil
 	}
 	return store.Owner{Conversation: &m.Conversation}, s.live(ctx, m)
 }
@@ -48,8 +55,12 @@ func (s *Service) BlobBegin(ctx context.Context, r *proto.BlobBeginRequest) (*pr
 			return nil, err
 		}
 	}
+	quota := s.MaxBlobBytes
+	if m, err := s.Sessions.Member(r.Session); err == nil && m.Pending {
+		quota = maxPendingBytes
+	}
 	b := store.Blob{ID: r.ID, Owner: owner.Conversation, Size: r.Size, Hash: r.Hash}
-	return &proto.Empty{}, s.Store.BeginBlob(ctx, b, s.today(), s.MaxBlobBytes)
+	return &proto.Empty{}, s.Store.BeginBlob(ctx, b, s.today(), quota)
 }
 
 // backupQuota counts an account's uploads of today, in memory: the record of

@@ -63,7 +63,7 @@ func (u *Subscription) Set(ctx context.Context, r *proto.Subscribe) error {
 
 func (u *Subscription) add(ctx context.Context, id proto.SessionID) error {
 	t := u.service.Sessions
-	if m, err := t.Member(id); err == nil {
+	if m, err := t.Member(id); err == nil && !m.Pending {
 		return u.addMember(ctx, id, m)
 	}
 	d, err := t.Device(id)

@@ -90,6 +90,7 @@ type throttles struct {
 	posts         *throttle[proto.AccountID] // by sender
 	publishes     *throttle[proto.AccountID]
 	tokens        *throttle[proto.AccountID] // MaxCreatesPerDay
+	pending       *throttle[proto.Hash]      // sessions opened with one token
 }
 
 func newThrottles(c Config) throttles {
@@ -103,12 +104,13 @@ func newThrottles(c Config) throttles {
 		posts:         newThrottle[proto.AccountID](time.Second, 100),
 		publishes:     newThrottle[proto.AccountID](10*time.Second, 20),
 		tokens:        newThrottle[proto.AccountID](24*time.Hour/time.Duration(c.MaxCreatesPerDay), c.MaxCreatesPerDay),
+		pending:       newThrottle[proto.Hash](time.Minute, 5),
 	}
 }
 
 func (t *throttles) purge(now time.Time) {
 	for _, p := range []interface{ purge(time.Time) }{t.commits, t.memberCommits, t.notices, t.entries,
-		t.memberEntries, t.claims, t.posts, t.publishes, t.tokens} {
+		t.memberEntries, t.claims, t.posts, t.publishes, t.tokens, t.pending} {
 		p.purge(now)
 	}
 }

@@ -61,12 +61,15 @@ type CommitResponse struct{ Receipt Receipt }
 // Wire codes the answer.
 func (r *CommitResponse) Wire(c *wire.Codec) { r.Receipt.Wire(c) }
 
-// OpenRequest opens a member key's session; Sig is by MK over OpenProof.
+// OpenRequest opens a member key's session; Sig is by MK over OpenProof. Before
+// its create, a conversation's session is opened with the token of that create;
+// it serves to upload the blobs the create will pin, and nothing else.
 type OpenRequest struct {
 	Conversation ConversationID
 	MK           MemberKey
 	Nonce        Nonce
 	Sig          Signature
+	Token        *Token // only before the create; it is not used up
 }
 
 // Wire codes the request.
@@ -75,6 +78,7 @@ func (r *OpenRequest) Wire(c *wire.Codec) {
 	r.MK.Wire(c)
 	r.Nonce.Wire(c)
 	r.Sig.Wire(c)
+	wire.Optional(c, &r.Token, (*Token).Wire)
 }
 
 // OpenResponse is the session, in the server's memory only.

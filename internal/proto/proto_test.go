@@ -127,6 +127,9 @@ func TestEveryCodeHasNameAndText(t *testing.T) {
 			t.Errorf("code %d: name %q, text %q", uint8(c), c.String(), codeTexts[c].text)
 		}
 		seen[c.String()] = true
+		if got := Refuse(c).Error(); !strings.Contains(got, c.String()) || RefuseWait(c, time.Second).Error() == got || c.Error() != got {
+			t.Errorf("code %d says %q", uint8(c), got)
+		}
 	}
 }
 

@@ -23,6 +23,7 @@ const (
 type Member struct {
 	Conversation proto.ConversationID
 	MK           proto.MemberKey
+	Pending      bool // the create is still to come: only its blobs are uploaded
 }
 
 // Device is an account's session, opened by one of its devices.

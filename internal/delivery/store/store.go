@@ -130,8 +130,10 @@ type Conversations interface {
 	// order: not_member → closed_key (nothing left for it) → gone.
 	Read(ctx context.Context, id proto.ConversationID, mk proto.MemberKey, after uint64, max, maxBytes int) (Reading, error)
 
-	// AddToken allows one create until the end of the day given.
+	// AddToken allows one create until the end of the day given. CheckToken
+	// refuses with bad_token what a create would; it uses nothing up.
 	AddToken(ctx context.Context, token proto.Hash, expires Day) error
+	CheckToken(ctx context.Context, token proto.Hash, today Day) error
 }
 
 // Inbox is a device's, or with Device zero its account's.
