@@ -4,6 +4,7 @@ import (
 	"context"
 	"iter"
 
+	"codeberg.org/huis/huis/internal/client/content"
 	"codeberg.org/huis/huis/internal/proto"
 	"codeberg.org/huis/huis/mls"
 )
@@ -22,6 +23,7 @@ type Inspection struct {
 	Broken        uint64     // seq of the commit that could not be processed, 0 if none
 	Predecessor   proto.ConversationID
 	Successor     proto.ConversationID
+	Waiting       []string // ids of the messages without a receipt
 }
 
 // InspectedLeaf is one device of the tree, in leaf order.
@@ -49,7 +51,11 @@ func (c *Client) Inspect(ctx context.Context) (all []Inspection, err error) {
 			if err != nil {
 				return err
 			}
-			all = append(all, cv.inspect(names[id]))
+			i := cv.inspect(names[id])
+			if i.Waiting, err = t.waitingIDs(id); err != nil {
+				return err
+			}
+			all = append(all, i)
 		}
 		return nil
 	})
@@ -76,6 +82,24 @@ func (cv *conversation) inspect(name string) Inspection {
 		i.Leaves = append(i.Leaves, leaf)
 	}
 	return i
+}
+
+func (t *tx) waitingIDs(id proto.ConversationID) (ids []string, err error) {
+	records, err := t.list(key("out", id, ""), "", 0)
+	for _, rec := range records {
+		var r outRecord
+		if err := decode(rec.Value, r.wire); err != nil {
+			return nil, err
+		}
+		m, err := content.Parse(r.Content)
+		if err != nil {
+			return nil, err
+		}
+		if r.Acked == 0 {
+			ids = append(ids, m.ID.Hex())
+		}
+	}
+	return ids, err
 }
 
 // Held yields the messages of one conversation that this device shows, in seq

@@ -133,14 +133,9 @@ func (c *Client) Leave(ctx context.Context, chat string) error {
 	if err := c.notify(ctx, id, proto.Notice{Type: proto.NoticeLeave}); err != nil && !errors.Is(err, proto.NotMember) {
 		return err
 	}
-	return c.step(ctx, func(t *tx) error {
-		cv, err := t.conv(id)
-		if err != nil || cv == nil {
-			return err
-		}
-		cv.meta.State = stateLeft
-		return errors.Join(t.endMembership(cv), t.saveMeta(cv))
-	})
+	// What came before the notice is this device's to read; the notice itself,
+	// read back, ends its part.
+	return c.syncLog(ctx, id)
 }
 
 // SetExpiry makes the conversation's messages disappear after d, at least a

@@ -176,7 +176,7 @@ func (j *judge) agree() {
 	var want *View
 	for _, device := range slices.Sorted(maps.Keys(j.Views)) {
 		v := j.Views[device][j.conv]
-		if v == nil || !v.Active {
+		if v == nil || !v.Active || j.Insiders[device] {
 			continue
 		}
 		if !j.holdsKey(device) {
@@ -209,7 +209,7 @@ func (j *judge) agree() {
 	}
 	for mk := range live {
 		device := j.Owner[mk]
-		if v := j.Views[device][j.conv]; device != "" && j.spans[mk].until == forever && (v == nil || !v.Active) {
+		if v := j.Views[device][j.conv]; device != "" && !j.Insiders[device] && (v == nil || !v.Succeeded) && j.spans[mk].until == forever && (v == nil || !v.Active) {
 			j.report("agree", "%s is a member by the log and does not know it", device)
 		}
 	}
@@ -295,7 +295,7 @@ func (j *judge) reached(id string, en Entry) {
 			v = &View{}
 		}
 		has := slices.ContainsFunc(v.Messages, func(m Message) bool { return m.ID == id })
-		if has || !j.entitled(device, en) || excused(v, en.Seq) {
+		if has || j.Insiders[device] || !j.entitled(device, en) || excused(v, en.Seq) {
 			continue
 		}
 		j.report("delivered", "message %s at %d did not reach %s", id, en.Seq, device)
@@ -307,12 +307,14 @@ func excused(v *View, seq uint64) bool {
 }
 
 // promised: what a client promised its user is shown by the sender's device, so
-// it stands in a log.
+// it stands in a log; or it waits, visibly, in a conversation the device is no
+// longer in.
 func promised(e *Evidence) []Violation {
 	var out []Violation
 	for _, p := range e.Promises {
 		shown := false
 		for _, v := range e.Views[p.Device] {
+			shown = shown || !v.Active && slices.Contains(v.Waiting, p.Message)
 			shown = shown || slices.ContainsFunc(v.Messages, func(m Message) bool { return m.ID == p.Message && m.Body == p.Body })
 		}
 		if !shown {

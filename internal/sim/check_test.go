@@ -106,6 +106,10 @@ var plants = []struct {
 	}},
 	{"other text at one place", "order", func(e *Evidence, c ID) { e.Views["cal"][c].Messages[1].Body = "he stays" }},
 	{"promised and nowhere", "delivered", func(e *Evidence, c ID) { e.Promises = append(e.Promises, Promise{"ann", "m13", "lost"}) }},
+	{"promised and still waiting", "delivered", func(e *Evidence, c ID) {
+		e.Promises = append(e.Promises, Promise{"ann", "m13", "waits"})
+		e.Views["ann"][c].Waiting = []string{"m13"}
+	}},
 	{"missing at one member", "delivered", func(e *Evidence, c ID) { m := &e.Views["cal"][c].Messages; *m = append((*m)[:1:1], (*m)[2:]...) }},
 	{"missing before a removal", "delivered", func(e *Evidence, c ID) { m := &e.Views["bob"][c].Messages; *m = (*m)[:2] }},
 	{"read after the removal", "outside", func(e *Evidence, c ID) {

@@ -21,6 +21,7 @@ type Device struct {
 	Clock  *Clock
 	Cut    bool // no network
 	Off    bool // switched off: no process is started
+	Gone   bool // never to be switched on again, such as one that was revoked
 	// SyncMin and SyncMax bound the pause between two synchronisations.
 	SyncMin, SyncMax time.Duration
 	// WriteFaults is the probability of each kind of fault at one write.
@@ -36,6 +37,7 @@ type Device struct {
 	volume  *Volume // of the process
 	joined  bool
 	crashes int
+	outbox  int // messages waiting, as of the last synchronisation
 }
 
 // Op is something a device is told to do.
@@ -121,8 +123,21 @@ func (d *Device) run(v *Volume) {
 			continue
 		}
 		d.note("sync", c.Sync(ctx))
+		if held, err := c.Inspect(ctx); err == nil {
+			d.outbox = waiting(held)
+		}
 		d.pause()
 	}
+}
+
+// waiting counts the messages that can still be sent one day.
+func waiting(held []client.Inspection) (n int) {
+	for _, h := range held {
+		if over := h.State == "left" || h.State == "removed" || h.State == "succeeded"; !over && h.Alarm == "" {
+			n += len(h.Waiting)
+		}
+	}
+	return n
 }
 
 // pause sleeps until the next synchronisation is due or there is work.

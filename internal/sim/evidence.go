@@ -59,12 +59,14 @@ type Message struct {
 // View is what one device knows and shows of one conversation at the end.
 type View struct {
 	Active        bool // it believes that it is a member and up to date
+	Succeeded     bool // it goes on in another conversation
 	Epoch         uint64
 	Authenticator string
 	Members       []string        // devices, in leaf order
 	MKs           map[uint32]ID   // leaf → member key
 	Messages      []Message       // in the order shown
 	Excused       []Span          // what it could not read, as the scenario ordered
+	Waiting       []string        // ids of messages not sent yet
 	Granted       map[string]bool // message ids it got by a history archive
 }
 
@@ -79,6 +81,7 @@ type Evidence struct {
 	Promises []Promise
 	Views    map[string]map[ID]*View // by device and conversation
 	Seals    *Seals
+	Insiders map[string]bool // devices that do not keep to the protocol: nothing is asked of them
 }
 
 // Violation is one broken invariant.

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"net/netip"
 	"time"
 
 	"codeberg.org/huis/huis/internal/client"
@@ -41,7 +42,7 @@ type Network struct {
 
 	sched *Sched
 	seen  *observer
-	exec  func(ctx context.Context, m proto.Method, body []byte) ([]byte, error)
+	exec  func(ctx context.Context, remote netip.Addr, m proto.Method, body []byte) ([]byte, error)
 	calls int
 }
 
@@ -81,6 +82,9 @@ func (l *Line) Call(ctx context.Context, lane client.Lane, m proto.Method, req, 
 	}
 	if l.net.Liar != nil {
 		err = l.net.Liar(l.device, m, req, resp)
+	}
+	if read, ok := resp.(*proto.ReadResponse); ok && err == nil {
+		l.net.seen.given(l.device, read)
 	}
 	l.trace(m, body, err)
 	return err
@@ -126,7 +130,7 @@ func (l *Line) timeout(why string) error {
 // execute runs the request on the server and notes a positive answer: from then
 // on the server is bound by it, whether it arrives or not.
 func (n *Network) execute(ctx context.Context, device string, m proto.Method, req proto.Message, body []byte) ([]byte, error) {
-	answer, err := n.exec(ctx, m, body)
+	answer, err := n.exec(ctx, remoteOf(device), m, body)
 	if err == nil {
 		n.seen.executed(device, req, answer)
 	}

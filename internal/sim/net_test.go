@@ -3,6 +3,7 @@ package sim
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -15,7 +16,7 @@ func counted(f Faults) (*Sched, *Line, *int) {
 	s := NewSched(1, testStart)
 	executed := new(int)
 	n := &Network{Faults: f, Seals: NewSeals(), sched: s, seen: newObserver()}
-	n.exec = func(context.Context, proto.Method, []byte) ([]byte, error) {
+	n.exec = func(context.Context, netip.Addr, proto.Method, []byte) ([]byte, error) {
 		*executed++
 		return proto.Encode(&proto.NonceResponse{})
 	}

@@ -13,11 +13,85 @@ type observer struct {
 	acks  []Ack
 	owner map[ID]string // member key → the device that first signed with it
 	logs  map[ID]map[uint64]Entry
+	read  map[string]map[ID]uint64 // the last entry each device was given
+	pleas map[ID]Plea              // calls for help, by hash of the notice
 	found []Violation
 }
 
+// Plea is a member's notice that it cannot go on: broken or rejoin.
+type Plea struct {
+	Device       string
+	Conversation ID
+	Type         proto.NoticeType
+	Seq          uint64 // of the notice
+	After        uint64 // the last entry the device could process
+}
+
 func newObserver() *observer {
-	return &observer{owner: make(map[ID]string), logs: make(map[ID]map[uint64]Entry)}
+	return &observer{
+		owner: make(map[ID]string),
+		logs:  make(map[ID]map[uint64]Entry),
+		read:  make(map[string]map[ID]uint64),
+		pleas: make(map[ID]Plea),
+	}
+}
+
+// entries counts what stands in all logs.
+func (o *observer) entries() (n int) {
+	for _, log := range o.logs {
+		n += len(log)
+	}
+	return n
+}
+
+// given notes what a read answer brought to a device.
+func (o *observer) given(device string, resp *proto.ReadResponse) {
+	for _, s := range resp.Entries {
+		if o.read[device] == nil {
+			o.read[device] = make(map[ID]uint64)
+		}
+		conv := ID(s.Entry.Conversation)
+		o.read[device][conv] = max(o.read[device][conv], s.Receipt.Seq)
+	}
+}
+
+// plea notes a call for help.
+func (o *observer) plea(device string, e *proto.Entry, seq uint64) {
+	if e.Kind != proto.KindNotice {
+		return
+	}
+	n, err := proto.ParseNotice(e.Bytes)
+	if err != nil || n.Type != proto.NoticeBroken && n.Type != proto.NoticeRejoin {
+		return
+	}
+	conv := ID(e.Conversation)
+	p := Plea{Device: device, Conversation: conv, Type: n.Type, Seq: seq, After: o.read[device][conv]}
+	if n.Type == proto.NoticeBroken {
+		p.After = n.Seq - min(n.Seq, 1)
+	}
+	if _, known := o.pleas[ID(e.Hash())]; !known {
+		o.pleas[ID(e.Hash())] = p
+	}
+}
+
+// excused are the spans of a conversation that a device could not process, from
+// a plea of its own to the commit that added it anew.
+func (o *observer) excused(device string, conv ID) (spans []Span) {
+	for _, p := range o.pleas {
+		if p.Device == device && p.Conversation == conv {
+			spans = append(spans, Span{p.After + 1, o.addedAfter(device, conv, p.Seq)})
+		}
+	}
+	return spans
+}
+
+func (o *observer) addedAfter(device string, conv ID, seq uint64) uint64 {
+	for _, en := range o.log(conv) {
+		if en.Seq > seq && slices.ContainsFunc(en.Adds, func(mk ID) bool { return o.owner[mk] == device }) {
+			return en.Seq
+		}
+	}
+	return forever
 }
 
 // executed notes a request that the server answered positively.
@@ -51,6 +125,7 @@ func (o *observer) acked(device string, e *proto.Entry, r *proto.Receipt) {
 	o.signs(device, e.MK)
 	o.acks = append(o.acks, Ack{device, ID(e.Conversation), ID(e.Hash()), r.Seq})
 	o.stored(e, r.Seq)
+	o.plea(device, e, r.Seq)
 }
 
 // stored notes an entry at its place, and reports another one at that place.
@@ -80,6 +155,17 @@ func (o *observer) log(conv ID) []Entry {
 		out = append(out, o.logs[conv][seq])
 	}
 	return out
+}
+
+// memberKeys are all keys that a conversation's log ever named.
+func (o *observer) memberKeys(conv ID) (keys []ID) {
+	for _, en := range o.log(conv) {
+		keys = append(keys, en.Adds...)
+		if en.Replace != (ID{}) {
+			keys = append(keys, en.Replace)
+		}
+	}
+	return keys
 }
 
 // plainEntry reads what everybody can of an entry.

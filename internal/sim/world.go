@@ -10,6 +10,7 @@ import (
 
 	"codeberg.org/huis/huis/internal/client"
 	"codeberg.org/huis/huis/internal/client/store"
+	"codeberg.org/huis/huis/internal/delivery/store/mem"
 )
 
 // Start is when every world begins, in fake time.
@@ -40,12 +41,13 @@ func NewWorld(seed uint64) (*World, error) {
 		devices: make(map[string]*Device),
 		proofs:  make(map[string][]byte),
 	}
-	server, err := NewServer(w.Sched)
+	seen := newObserver()
+	server, err := NewServer(w.Sched, seen, mem.New(), newMemFiles())
 	if err != nil {
 		return nil, err
 	}
 	w.Server = server
-	w.Net = &Network{Faults: Calm, Seals: w.Seals, sched: w.Sched, seen: newObserver(), exec: server.Exec}
+	w.Net = &Network{Faults: Calm, Seals: w.Seals, sched: w.Sched, seen: seen, exec: server.Exec}
 	return w, nil
 }
 
@@ -170,9 +172,14 @@ func (w *World) Do(d *Device, what string, do func(ctx context.Context, c *clien
 // Send tells a device to write one message of a text nobody else writes. What
 // the client takes is a promise from then on.
 func (w *World) Send(d *Device, chat string) *Op {
-	w.texts++
-	text := fmt.Sprintf("message %d by %s", w.texts, d.Name)
+	text := w.text(d)
 	return d.Tell("send "+text+" to "+chat, w.sending(d, chat, text))
+}
+
+// text is a message nobody else writes.
+func (w *World) text(d *Device) string {
+	w.texts++
+	return fmt.Sprintf("message %d by %s", w.texts, d.Name)
 }
 
 func (w *World) sending(d *Device, chat, text string) func(context.Context, *client.Client) error {
@@ -188,4 +195,26 @@ func (w *World) sending(d *Device, chat, text string) func(context.Context, *cli
 func (w *World) keepEvidence(name string, data []byte) (string, error) {
 	w.proofs[name] = slices.Clone(data)
 	return "proofs/" + name, nil
+}
+
+// actor is who runs now, for the record of seals.
+func (w *World) actor() string {
+	if t := w.Sched.running; t != nil {
+		return t.Name
+	}
+	return "nobody"
+}
+
+// Link gives a person device number n, approved by its first.
+func (w *World) Link(handle string, n int) (*Device, error) {
+	d, old := w.newDevice(handle, n), w.devices[handle+"/1"]
+	ref := w.Server.FirstInvitation().Server
+	return d, w.enter(d, func(ctx context.Context, cfg client.Config) (*client.Client, error) {
+		return client.Link(ctx, cfg, ref, handle, func(code string) {
+			old.Tell("approve", func(ctx context.Context, c *client.Client) error {
+				_, err := c.Approve(ctx, code, nil)
+				return err
+			})
+		})
+	})
 }

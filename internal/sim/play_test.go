@@ -1,0 +1,248 @@
+package sim
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"strconv"
+	"testing"
+	"testing/cryptotest"
+	"time"
+
+	"codeberg.org/huis/huis/internal/client"
+	"codeberg.org/huis/huis/internal/proto"
+	"codeberg.org/huis/huis/mls"
+)
+
+var (
+	seedFlag = flag.Uint64("seed", 0, "run every scenario with this seed only")
+	runsFlag = flag.Int("runs", envRuns(), "seeds per scenario (HUIS_SIM_RUNS)")
+	longFlag = flag.Bool("long", false, "many seeds and longer runs")
+	echoFlag = flag.Bool("echo", false, "print the trace as it grows")
+)
+
+// traceShown is how many lines of the trace a failure prints.
+const traceShown = 60
+
+func envRuns() int {
+	n, _ := strconv.Atoi(os.Getenv("HUIS_SIM_RUNS"))
+	return n
+}
+
+// seeds are those this run of the tests plays: one, unless told otherwise.
+func seeds() []uint64 {
+	if *seedFlag != 0 {
+		return []uint64{*seedFlag}
+	}
+	n := *runsFlag
+	if n == 0 && *longFlag {
+		n = 50
+	}
+	out := []uint64{1}
+	for s := uint64(2); len(out) < n; s++ {
+		out = append(out, s)
+	}
+	return out
+}
+
+// play is one run of one scenario.
+type play struct {
+	*World
+	t    *testing.T
+	long bool
+	// helpExpected: devices may call for help; else a plea fails the run.
+	helpExpected bool
+	// insiders are modified clients, of which nothing is asked.
+	insiders map[string]bool
+	// lies: the server lies; SafetyErrors are expected and checked by the
+	// scenario, and its members cannot agree.
+	lies bool
+}
+
+// scenario is a story with all its assertions but those every run has.
+type scenario struct {
+	name string
+	tell func(p *play)
+}
+
+func TestSim(t *testing.T) {
+	for _, sc := range scenarios {
+		t.Run(sc.name, func(t *testing.T) {
+			for _, seed := range seeds() {
+				perform(t, sc, seed)
+			}
+		})
+	}
+}
+
+// perform plays a scenario once and judges it; it returns the trace's hash.
+func perform(t *testing.T, sc scenario, seed uint64) (hash string) {
+	t.Helper()
+	p := open(t, sc, seed)
+	defer p.end(sc)
+	sc.tell(p)
+	p.judge()
+	return p.Sched.Trace.Hash()
+}
+
+func open(t *testing.T, sc scenario, seed uint64) *play {
+	t.Helper()
+	cryptotest.SetGlobalRandom(t, seed)
+	w, err := NewWorld(seed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mls.SetSealObserver(func(key, nonce, ciphertext []byte) { w.Seals.Sealed(w.actor(), key, nonce, ciphertext) })
+	if *echoFlag {
+		w.Sched.Trace.Echo = func(line string) { fmt.Println(line) }
+	}
+	return &play{World: w, t: t, long: *longFlag}
+}
+
+func (p *play) end(sc scenario) {
+	p.t.Helper()
+	mls.SetSealObserver(nil)
+	if p.t.Failed() {
+		p.t.Logf("seed %d; repeat: go test ./internal/sim -run 'TestSim/%s$' -seed %d\n%s", p.Seed, sc.name, p.Seed, p.Sched.Trace.Tail(traceShown))
+	}
+	if err := p.Close(); err != nil {
+		p.t.Error(err)
+	}
+}
+
+// judge lets the world come to rest and checks every invariant.
+func (p *play) judge() {
+	p.t.Helper()
+	if p.lies {
+		for _, v := range p.Seals.Violations() {
+			p.t.Error(v)
+		}
+		return
+	}
+	p.must(p.Settle(3 * time.Hour))
+	e, err := p.Evidence()
+	p.must(err)
+	e.Insiders = p.insiders
+	for i, v := range append(Check(e), p.Net.seen.found...) {
+		if i == 12 {
+			p.t.Errorf("and more")
+			break
+		}
+		p.t.Error(v)
+	}
+	p.nothingUnexpected()
+	if p.Seals.Count == 0 || p.Seals.Tracked() == 0 && len(p.promises) > 0 {
+		p.t.Errorf("the seal recorder saw %d seals, %d of them leave: it is not connected", p.Seals.Count, p.Seals.Tracked())
+	}
+}
+
+// nothingUnexpected: no device stopped for safety and none called for help
+// unless the scenario provokes it.
+func (p *play) nothingUnexpected() {
+	p.t.Helper()
+	for _, d := range p.Devices() {
+		for _, s := range d.Safety {
+			p.t.Errorf("%s stopped before an honest server: %v", d.Name, s)
+		}
+	}
+	if len(p.Net.seen.pleas) > 0 && !p.helpExpected {
+		for _, plea := range p.Net.seen.pleas {
+			p.t.Errorf("%s called for help (notice %d) in conversation %v at %d", plea.Device, plea.Type, plea.Conversation, plea.Seq)
+		}
+	}
+}
+
+func (p *play) must(err error) {
+	p.t.Helper()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// people lets each of them join with one device.
+func (p *play) people(handles ...string) {
+	p.t.Helper()
+	for _, h := range handles {
+		_, err := p.Join(h)
+		p.must(err)
+	}
+}
+
+func (p *play) dev(name string) *Device {
+	p.t.Helper()
+	d := p.Device(name)
+	if d == nil {
+		p.t.Fatalf("no device %s", name)
+	}
+	return d
+}
+
+// chat makes a group and waits until every named person's devices are in it.
+func (p *play) chat(by, name string, handles ...string) {
+	p.t.Helper()
+	p.must(p.Do(p.dev(by), "new chat "+name, newChat(name, handles...)))
+	p.rest(time.Minute)
+}
+
+func newChat(name string, handles ...string) func(context.Context, *client.Client) error {
+	return func(ctx context.Context, c *client.Client) error {
+		_, err := c.NewChat(ctx, name, handles)
+		if errors.Is(err, client.ErrExists) {
+			return nil // made before a crash
+		}
+		return err
+	}
+}
+
+func add(chat string, handles ...string) func(context.Context, *client.Client) error {
+	return func(ctx context.Context, c *client.Client) error { return c.AddMembers(ctx, chat, handles) }
+}
+
+func remove(chat string, handles ...string) func(context.Context, *client.Client) error {
+	return func(ctx context.Context, c *client.Client) error { return c.RemoveMembers(ctx, chat, handles) }
+}
+
+func leave(chat string) func(context.Context, *client.Client) error {
+	return func(ctx context.Context, c *client.Client) error { return c.Leave(ctx, chat) }
+}
+
+// rest lets the world go on for d of fake time.
+func (p *play) rest(d time.Duration) {
+	p.t.Helper()
+	p.must(p.Sched.RunFor(d))
+}
+
+// say lets each device send one message to the chat, all at once, and waits.
+func (p *play) say(chat string, devices ...string) {
+	p.t.Helper()
+	var ops []*Op
+	for _, name := range devices {
+		ops = append(ops, p.Send(p.dev(name), chat))
+	}
+	p.must(p.Wait(ops...))
+}
+
+// tolerate waits for operations that may be killed or refused.
+func (p *play) tolerate(ops ...*Op) {
+	p.t.Helper()
+	p.must(p.Sched.RunUntil(func() bool {
+		for _, o := range ops {
+			if !o.Done {
+				return false
+			}
+		}
+		return true
+	}, 6*time.Hour))
+}
+
+// pleas counts the calls for help of one kind.
+func (p *play) pleas(kind proto.NoticeType) (n int) {
+	for _, plea := range p.Net.seen.pleas {
+		if plea.Type == kind {
+			n++
+		}
+	}
+	return n
+}

@@ -1,0 +1,221 @@
+package sim
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"codeberg.org/huis/huis/internal/client"
+	"codeberg.org/huis/huis/internal/proto"
+)
+
+func init() {
+	scenarios = append(scenarios, []scenario{
+		// The server dies at writes, and its disk fails.
+		{"server-crashes", func(p *play) {
+			p.people("ann", "bob", "cal")
+			p.Server.WriteFaults = 0.15
+			p.tolerate(p.dev("ann/1").Tell("new chat", again(newChat("house", "bob", "cal"))))
+			for range 5 {
+				p.tolerate(p.Send(p.dev("ann/1"), "house"), p.Send(p.dev("bob/1"), "house"), p.Send(p.dev("cal/1"), "house"))
+				p.rest(20 * time.Second)
+			}
+			if p.Server.Crashes == 0 {
+				p.t.Error("the server never died: nothing was tested")
+			}
+		}},
+
+		// Devices die at writes, and their disks fail.
+		{"device-crashes", func(p *play) {
+			p.people("ann", "bob", "cal", "dan")
+			p.chat("ann/1", "house", "bob", "cal")
+			for _, d := range p.Devices() {
+				d.WriteFaults = 0.04
+			}
+			for i := range 6 {
+				ops := []*Op{p.Send(p.dev("ann/1"), "house"), p.Send(p.dev("bob/1"), "house"), p.Send(p.dev("cal/1"), "house")}
+				if i%2 == 0 {
+					ops = append(ops, p.dev("ann/1").Tell("add dan", add("house", "dan")))
+				} else {
+					ops = append(ops, p.dev("ann/1").Tell("remove dan", remove("house", "dan")))
+				}
+				p.tolerate(ops...)
+				p.rest(time.Minute)
+			}
+			crashes := 0
+			for _, d := range p.Devices() {
+				crashes += d.crashes
+			}
+			if crashes == 0 {
+				p.t.Error("no device ever died: nothing was tested")
+			}
+		}},
+
+		// kill -9 at any moment, in the middle of requests.
+		{"killed-at-any-moment", func(p *play) {
+			p.people("ann", "bob", "cal")
+			p.chat("ann/1", "house", "bob", "cal")
+			for range 12 {
+				ops := []*Op{p.Send(p.dev("ann/1"), "house"), p.Send(p.dev("bob/1"), "house")}
+				p.rest(p.Sched.Between(0, 200*time.Millisecond))
+				p.dev([]string{"ann/1", "bob/1", "cal/1"}[p.Sched.Rand.IntN(3)]).Kill()
+				p.tolerate(ops...)
+			}
+		}},
+
+		// Off for longer than entries live: gone, rejoin.
+		{"away-longer-than-retention", func(p *play) {
+			p.helpExpected = true
+			p.people("ann", "bob", "cal")
+			p.chat("ann/1", "house", "bob", "cal")
+			p.say("house", "ann/1", "bob/1", "cal/1")
+			p.rest(time.Minute)
+			p.switchOff("cal/1")
+			p.idle(6*time.Hour, 12*time.Hour)
+			for range 5 {
+				p.say("house", "ann/1", "bob/1")
+				p.rest(8 * 24 * time.Hour)
+			}
+			p.busy()
+			p.switchOn("cal/1")
+			p.rest(15 * time.Minute)
+			if p.pleas(proto.NoticeRejoin) == 0 {
+				p.t.Error("cal asked nobody to be added again")
+			}
+			p.say("house", "ann/1", "cal/1", "bob/1")
+		}},
+
+		// Clean-up of the log while everybody keeps up.
+		{"retention-while-present", func(p *play) {
+			p.people("ann", "bob")
+			p.chat("ann/1", "house", "bob")
+			p.idle(6*time.Hour, 12*time.Hour)
+			for range 5 {
+				p.say("house", "ann/1", "bob/1")
+				p.rest(9 * 24 * time.Hour)
+			}
+			p.busy()
+			p.say("house", "ann/1", "bob/1")
+		}},
+	}...)
+	for _, skew := range []time.Duration{-24 * time.Hour, 24 * time.Hour} {
+		scenarios = append(scenarios, scenario{fmt.Sprintf("clock-wrong-by-%v", skew), func(p *play) { wrongClock(p, skew) }})
+	}
+}
+
+func wrongClock(p *play, skew time.Duration) {
+	p.people("ann", "bob", "cal")
+	p.chat("ann/1", "house", "bob")
+	p.dev("bob/1").Clock.Skew = skew // set wrong while it runs
+	p.say("house", "ann/1", "bob/1")
+	p.dev("bob/1").Kill()
+	p.rest(time.Minute)
+	p.say("house", "ann/1", "bob/1")
+	p.must(p.Do(p.dev("ann/1"), "add cal", add("house", "cal")))
+	p.rest(time.Minute)
+	p.say("house", "ann/1", "bob/1", "cal/1")
+	p.must(p.Do(p.dev("bob/1"), "new chat", newChat("wrong", "ann", "cal"))) // it commits by its clock
+	p.rest(time.Minute)
+	p.say("wrong", "ann/1", "bob/1", "cal/1")
+	p.dev("bob/1").Clock.Skew = 0 // set right again
+	p.say("house", "ann/1", "bob/1", "cal/1")
+}
+
+// again repeats an operation while the server is in trouble.
+func again(do func(context.Context, *client.Client) error) func(context.Context, *client.Client) error {
+	return func(ctx context.Context, c *client.Client) (err error) {
+		for range 30 {
+			if err = do(ctx, c); err == nil {
+				return nil
+			}
+			_ = c.Sync(ctx)
+		}
+		return err
+	}
+}
+
+func (p *play) switchOff(name string) {
+	d := p.dev(name)
+	d.Off = true
+	d.Kill()
+	p.rest(time.Minute)
+}
+
+func (p *play) switchOn(name string) {
+	d := p.dev(name)
+	d.Off = false
+	d.start()
+}
+
+// idle makes all devices synchronise rarely, so that weeks can pass.
+func (p *play) idle(lo, hi time.Duration) {
+	for _, d := range p.Devices() {
+		d.SyncMin, d.SyncMax = lo, hi
+	}
+}
+
+func (p *play) busy() {
+	p.idle(2*time.Second, 20*time.Second)
+	for _, d := range p.Devices() {
+		d.Kill() // out of its long pause
+	}
+	p.rest(2 * time.Minute)
+}
+
+// TestSimEveryWrite kills or fails one device at each of its writes in turn, in
+// each of the four ways, and the server likewise.
+func TestSimEveryWrite(t *testing.T) {
+	story := func(p *play) {
+		p.tolerate(p.dev("ann/1").Tell("new chat", again(newChat("house", "bob"))))
+		p.tolerate(p.Send(p.dev("ann/1"), "house"), p.Send(p.dev("bob/1"), "house"))
+		p.tolerate(p.dev("ann/1").Tell("add cal", add("house", "cal")))
+		p.tolerate(p.Send(p.dev("bob/1"), "house"), p.Send(p.dev("cal/1"), "house"))
+		p.tolerate(p.dev("ann/1").Tell("remove bob", remove("house", "bob")))
+		p.tolerate(p.Send(p.dev("ann/1"), "house"))
+		p.rest(time.Minute)
+	}
+	for _, victim := range []string{"ann/1", "bob/1", "cal/1", "server"} {
+		t.Run(victim, func(t *testing.T) { everyWrite(t, victim, story) })
+	}
+}
+
+func everyWrite(t *testing.T, victim string, story func(*play)) {
+	writes := 0
+	once := func(at int, f WriteFault) {
+		perform(t, scenario{"every-write", func(p *play) {
+			p.people("ann", "bob", "cal")
+			n := 0
+			fault := func(int) WriteFault {
+				if n++; n == at {
+					return f
+				}
+				return WriteFine
+			}
+			if victim == "server" {
+				p.Server.Fault = fault
+			} else {
+				p.dev(victim).Disk.Fault = fault
+			}
+			story(p)
+			if at == 0 {
+				writes = n
+			} else if n < at {
+				p.t.Errorf("%s made %d writes, the fault was to come at %d", victim, n, at)
+			}
+		}}, 1)
+	}
+	once(0, WriteFine)
+	step := 1
+	if !*longFlag {
+		step = max(1, writes/3) // a few in `make test`, all in `make sim`
+	}
+	for f := WriteFails; f <= KilledAfterWrite; f++ {
+		for at := 1 + int(f)%step; at <= writes && !t.Failed(); at += step {
+			once(at, f)
+			if t.Failed() {
+				t.Logf("%s at write %d of %d: %v", victim, at, writes, f)
+			}
+		}
+	}
+}
