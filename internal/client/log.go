@@ -85,6 +85,9 @@ func (c *Client) syncLog(ctx context.Context, id proto.ConversationID) error {
 		err = c.callConv(ctx, id, proto.Read, func(s proto.SessionID) proto.Message {
 			return &proto.ReadRequest{Session: s, After: after, Max: readMax}
 		}, &got)
+		if errors.Is(err, proto.ClosedKey) {
+			return nil // all that this key may read is read
+		}
 		if err != nil {
 			return c.unreadable(ctx, id, after, err)
 		}
