@@ -65,6 +65,9 @@ func (n *LeafNode) wire(c *wire.Codec) {
 	wire.Opaque(c, &n.Signature)
 }
 
+// Encode returns the bare structure.
+func (n *LeafNode) Encode() ([]byte, error) { return wire.Encode(n.wire) }
+
 func (n *LeafNode) wireUnsigned(c *wire.Codec) {
 	wire.Opaque(c, &n.EncryptionKey)
 	wire.Opaque(c, &n.SignatureKey)
