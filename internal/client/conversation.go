@@ -93,11 +93,12 @@ type meta struct {
 
 // brokenAt is a commit that could not be processed.
 type brokenAt struct {
-	Seq    uint64 // 0: none
-	Hash   proto.Hash
-	Minute uint64
-	By     proto.MemberKey
-	Told   bool // the notice is in the log
+	Seq     uint64 // 0: none
+	Hash    proto.Hash
+	Minute  uint64
+	By      proto.MemberKey
+	Told    bool              // the notice is in the log
+	Removes []proto.MemberKey // what its key delta removes
 }
 
 func (b *brokenAt) wire(c *wire.Codec) {
@@ -106,6 +107,7 @@ func (b *brokenAt) wire(c *wire.Codec) {
 	wire.Uint64(c, &b.Minute)
 	b.By.Wire(c)
 	wire.Bool(c, &b.Told)
+	wire.Vector(c, &b.Removes, (*proto.MemberKey).Wire)
 }
 
 func (m *meta) wire(c *wire.Codec) {

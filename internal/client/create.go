@@ -13,7 +13,7 @@ import (
 // newConversation plans a conversation: its group at epoch 1 with this device
 // alone, stored before anything is sent. It is created on the server, and the
 // wanted accounts are added, by the next sync.
-func (t *tx) newConversation(p policy, wanted []proto.AccountID) (*conversation, error) {
+func (t *tx) newConversation(p policy, wanted []proto.AccountID, more ...mls.Extension) (*conversation, error) {
 	me, err := t.identity()
 	if err != nil {
 		return nil, err
@@ -22,7 +22,7 @@ func (t *tx) newConversation(p policy, wanted []proto.AccountID) (*conversation,
 		return nil, err
 	}
 	id := proto.New[proto.ConversationID]()
-	g, delta, err := t.firstEpoch(id, me, []mls.Extension{p.extension()})
+	g, delta, err := t.firstEpoch(id, me, append([]mls.Extension{p.extension()}, more...))
 	if err != nil {
 		return nil, err
 	}

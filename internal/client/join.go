@@ -199,9 +199,6 @@ func (t *tx) join(j *joining) error {
 			t.c.cfg.Log.Warn("a member's chain does not verify", "why", err)
 		}
 	}
-	if err := t.predecessor(cv); err != nil {
-		return err
-	}
 	t.delta(cv, delta)
 	return errors.Join(t.spend(j.bundle), t.saveMeta(cv), t.saveHead(cv), t.saveKeys(cv))
 }

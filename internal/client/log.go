@@ -20,6 +20,7 @@ type logRecord struct {
 	Body      proto.Hash // SHA-256 of the bytes
 	ExtraHash proto.Hash
 	Entry     proto.Hash // Entry.Hash
+	By        proto.AccountID // whose leaf had MK; zeros: not known
 	Receipt   proto.Receipt
 }
 
@@ -32,6 +33,7 @@ func (r *logRecord) wire(c *wire.Codec) {
 	r.Body.Wire(c)
 	r.ExtraHash.Wire(c)
 	r.Entry.Wire(c)
+	r.By.Wire(c)
 	r.Receipt.Wire(c)
 }
 
@@ -43,6 +45,12 @@ func (t *tx) keepLog(cv *conversation, s *proto.Stamped, entry proto.Hash) error
 	r := logRecord{
 		Kind: s.Entry.Kind, Epoch: s.Entry.Epoch, MK: s.Entry.MK, Tag: tag, Body: sha256.Sum256(s.Entry.Bytes),
 		ExtraHash: s.Entry.ExtraHash, Entry: entry, Receipt: s.Receipt,
+	}
+	if cv.group != nil {
+		if l, ok := cv.keys.leafOf(s.Entry.MK); ok {
+			who, _, _ := cv.sender(l)
+			r.By = who.Account
+		}
 	}
 	return t.save(key("log", cv.id, seqKey(s.Receipt.Seq)), r.wire)
 }
@@ -89,7 +97,7 @@ func (c *Client) syncLog(ctx context.Context, id proto.ConversationID) error {
 			return nil // all that this key may read is read
 		}
 		if err != nil {
-			return c.unreadable(ctx, id, after, err)
+			return c.unreadable(ctx, id, err)
 		}
 		if err := c.learnStampKeys(ctx, got.Entries); err != nil {
 			return err

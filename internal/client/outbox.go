@@ -39,6 +39,11 @@ func (t *tx) queue(id proto.ConversationID, m *content.Message) (n string, err e
 	if err != nil {
 		return "", err
 	}
+	return t.requeue(id, b)
+}
+
+// requeue is queue for an encoded message.
+func (t *tx) requeue(id proto.ConversationID, b []byte) (n string, err error) {
 	all, err := t.list(key("out", id, ""), "", 0)
 	if err != nil {
 		return "", err
