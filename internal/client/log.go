@@ -19,7 +19,7 @@ type logRecord struct {
 	Tag       proto.Hash
 	Body      proto.Hash // SHA-256 of the bytes
 	ExtraHash proto.Hash
-	Entry     proto.Hash // Entry.Hash
+	Entry     proto.Hash      // Entry.Hash
 	By        proto.AccountID // whose leaf had MK; zeros: not known
 	Receipt   proto.Receipt
 }
