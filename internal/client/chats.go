@@ -42,11 +42,30 @@ func (t *tx) names() (map[proto.ConversationID]string, error) {
 		}
 	}
 	for id, name := range names {
-		if count[name] > 1 {
+		if cv, _ := t.conv(id); count[name] > 1 && cv.meta.State != stateSucceeded {
 			names[id] = name + "~" + id.Hex()[:6]
 		}
 	}
-	return names, nil
+	return names, t.inherit(names)
+}
+
+// inherit gives a conversation that was re-formed the name of its successor.
+func (t *tx) inherit(names map[proto.ConversationID]string) error {
+	for id := range names {
+		last := id
+		for range names { // bounds the walk
+			cv, err := t.conv(last)
+			if err != nil {
+				return err
+			}
+			if cv == nil || cv.meta.State != stateSucceeded || names[cv.meta.Successor] == "" {
+				break
+			}
+			last = cv.meta.Successor
+		}
+		names[id] = names[last]
+	}
+	return nil
 }
 
 // plainName returns "" for a conversation no person writes in.
@@ -98,10 +117,14 @@ func (t *tx) resolve(name string) ([]proto.ConversationID, error) {
 	return found, nil
 }
 
-// rank puts conversations one can write in before those that are over.
+// rank puts conversations one can write in before those that are over, and a
+// re-formed one last.
 func (t *tx) rank(id proto.ConversationID) string {
 	cv, err := t.conv(id)
-	if err == nil && cv != nil && (cv.active() || cv.meta.State == statePlanned) {
+	switch {
+	case err != nil || cv == nil || cv.meta.State == stateSucceeded:
+		return "2"
+	case cv.active() || cv.meta.State == statePlanned:
 		return "0"
 	}
 	return "1"
@@ -266,13 +289,25 @@ func (c *Client) Chats(ctx context.Context) (all []Chat, err error) {
 			return err
 		}
 		for id, name := range names {
+			logs, err := t.resolve(name)
+			if err != nil {
+				return err
+			}
+			if logs[0] != id { // one of a chat's other logs
+				continue
+			}
 			chat, err := t.describe(id, name)
 			if err != nil {
 				return err
 			}
-			if chat.State != stateSucceeded.String() {
-				all = append(all, chat)
+			for _, other := range logs[1:] {
+				o, err := t.describe(other, name)
+				if err != nil {
+					return err
+				}
+				chat.Unread += o.Unread
 			}
+			all = append(all, chat)
 		}
 		return nil
 	})

@@ -89,6 +89,7 @@ type meta struct {
 	Broken    brokenAt
 	Reforms   proto.ConversationID // predecessor; zeros: none
 	Successor proto.ConversationID
+	Offset    uint64 // of this log's seq in the chat, after a predecessor's
 }
 
 // brokenAt is a commit that could not be processed.
@@ -135,6 +136,7 @@ func (m *meta) wire(c *wire.Codec) {
 	m.Broken.wire(c)
 	m.Reforms.Wire(c)
 	m.Successor.Wire(c)
+	wire.Uint64(c, &m.Offset)
 }
 
 // head is how far this device has verified the log.
@@ -197,9 +199,6 @@ func (t *tx) conv(id proto.ConversationID) (*conversation, error) {
 
 // restore reads the group's state, if there is any.
 func (t *tx) restore(cv *conversation) error {
-	if cv.meta.State == statePlanned {
-		return nil
-	}
 	any, err := t.list(key("mls", cv.id, ""), "", 1)
 	if err != nil || len(any) == 0 {
 		return err

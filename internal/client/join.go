@@ -194,6 +194,13 @@ func (t *tx) join(j *joining) error {
 		cv.meta.Read, cv.meta.Reforms = old.meta.Read, old.meta.Reforms
 	}
 	t.fillJoined(cv, j, p)
+	before, err := predecessorOf(&g.GroupView)
+	if err != nil {
+		return useless("%v", err)
+	}
+	if before != nil {
+		cv.meta.Offset = before.Base
+	}
 	for i := range j.blob.Profiles {
 		if err := t.keepProfile(&j.blob.Profiles[i]); err != nil {
 			t.c.cfg.Log.Warn("a member's chain does not verify", "why", err)

@@ -169,7 +169,9 @@ func (c *Client) applyAll(ctx context.Context, id proto.ConversationID, entries 
 			return errors.Join(err, ErrUnknownChat)
 		}
 		for i := range entries {
-			if err := t.apply(cv, &entries[i]); err != nil {
+			if i > 0 && entries[i].Receipt.Seq != entries[i-1].Receipt.Seq+1 {
+				cv.meta.Alarm = fmt.Sprintf("the server gave entry %d after entry %d", entries[i].Receipt.Seq, entries[i-1].Receipt.Seq)
+			} else if err := t.apply(cv, &entries[i]); err != nil {
 				return err
 			}
 			if cv.meta.Alarm != "" {

@@ -1,10 +1,12 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
 	"iter"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -26,39 +28,104 @@ const readPage = 256
 // left out, and a *SafetyError comes at the end.
 func (c *Client) Messages(ctx context.Context, chat string, after uint64) iter.Seq2[Message, error] {
 	return func(yield func(Message, error) bool) {
-		id, err := c.find(ctx, chat)
+		all, err := c.streams(ctx, chat, after)
 		if err != nil {
 			yield(Message{}, err)
 			return
 		}
-		var unproven error
 		for {
-			page, last, bad, err := c.page(ctx, id, chat, after)
-			if err != nil {
-				yield(Message{}, err)
-				return
-			}
-			if bad != nil {
-				unproven = bad
-			}
-			for _, m := range page {
-				if !yield(m, nil) {
-					return
-				}
-			}
-			if last == after {
+			m, err := next(ctx, c, all)
+			if err != nil || m == nil {
 				break
 			}
-			after = last
+			if !yield(*m, nil) {
+				return
+			}
 		}
-		if err := c.markRead(ctx, id, after); err != nil {
+		for _, s := range all {
+			err = errors.Join(err, s.unproven, c.markRead(ctx, s.id, s.after))
+		}
+		if err != nil {
 			yield(Message{}, err)
-			return
-		}
-		if unproven != nil {
-			yield(Message{}, unproven)
 		}
 	}
+}
+
+// stream is the messages of one of the logs that make up a chat: mostly there
+// is one; a re-formed conversation has another before it, and two people who
+// wrote first at the same moment have two.
+type stream struct {
+	id       proto.ConversationID
+	chat     string
+	offset   uint64 // added to the log's seq
+	after    uint64 // last seq of the log looked at
+	ready    []Message
+	done     bool
+	unproven error
+}
+
+// streams returns the logs of a chat, those first shown first.
+func (c *Client) streams(ctx context.Context, chat string, after uint64) (all []*stream, err error) {
+	if _, err := c.find(ctx, chat); err != nil {
+		return nil, err
+	}
+	err = c.step(ctx, func(t *tx) error {
+		all = nil
+		ids, err := t.resolve(chat)
+		if err != nil {
+			return err
+		}
+		for _, id := range ids {
+			cv, err := t.conv(id)
+			if err != nil || cv == nil {
+				return errors.Join(err, ErrUnknownChat)
+			}
+			s := &stream{id: id, chat: chat, offset: cv.meta.Offset}
+			s.after = max(after, s.offset) - s.offset
+			all = append(all, s)
+		}
+		slices.SortFunc(all, func(a, b *stream) int {
+			return cmp.Or(cmp.Compare(a.offset, b.offset), strings.Compare(a.id.Hex(), b.id.Hex()))
+		})
+		return nil
+	})
+	return all, err
+}
+
+// next returns the message of the smallest seq, nil at the end.
+func next(ctx context.Context, c *Client, all []*stream) (*Message, error) {
+	var best *stream
+	for _, s := range all {
+		if err := s.fill(ctx, c); err != nil {
+			return nil, err
+		}
+		if len(s.ready) > 0 && (best == nil || s.ready[0].Seq < best.ready[0].Seq) {
+			best = s
+		}
+	}
+	if best == nil {
+		return nil, nil
+	}
+	m := best.ready[0]
+	best.ready = best.ready[1:]
+	return &m, nil
+}
+
+func (s *stream) fill(ctx context.Context, c *Client) error {
+	for len(s.ready) == 0 && !s.done {
+		page, last, bad, err := c.page(ctx, s.id, s.chat, s.after)
+		if err != nil {
+			return err
+		}
+		if bad != nil {
+			s.unproven = bad
+		}
+		for i := range page {
+			page[i].Seq += s.offset
+		}
+		s.ready, s.done, s.after = page, last == s.after, last
+	}
+	return nil
 }
 
 // page returns some messages after a seq, and the last seq it looked at.

@@ -32,6 +32,7 @@ type predecessor struct {
 	Chain         proto.Hash // after it
 	Epoch         uint64
 	Authenticator []byte // epoch_authenticator of Epoch
+	Base          uint64 // what this log's seq counts from in the chat
 }
 
 func (p *predecessor) wire(c *wire.Codec) {
@@ -41,6 +42,7 @@ func (p *predecessor) wire(c *wire.Codec) {
 	p.Chain.Wire(c)
 	wire.Uint64(c, &p.Epoch)
 	wire.OpaqueMax(c, &p.Authenticator, 64)
+	wire.Uint64(c, &p.Base)
 }
 
 func (p *predecessor) extension() mls.Extension {
@@ -132,13 +134,14 @@ func (c *Client) reform(ctx context.Context, id proto.ConversationID) error {
 		p := predecessor{
 			Conversation: id, Seq: cv.meta.Broken.Seq, Chain: chain,
 			Epoch: cv.group.Epoch(), Authenticator: cv.group.EpochAuthenticator(),
+			Base: cv.meta.Offset + cv.meta.Broken.Seq,
 		}
 		successor, err := t.newConversation(cv.meta.Policy, accounts, p.extension())
 		if err != nil {
 			return err
 		}
 		next = successor.id
-		successor.meta.Reforms = id
+		successor.meta.Reforms, successor.meta.Offset = id, p.Base
 		return t.saveMeta(successor)
 	})
 	if errors.Is(err, errNothing) {

@@ -132,12 +132,16 @@ func (c *Client) deliverOnce(ctx context.Context, id proto.ConversationID) error
 func (c *Client) seqOf(ctx context.Context, id proto.ConversationID, n string, mid content.ID) (seq uint64, found bool) {
 	err := c.step(context.WithoutCancel(ctx), func(t *tx) error {
 		found = false
+		cv, err := t.conv(id)
+		if err != nil || cv == nil {
+			return errors.Join(err, ErrUnknownChat)
+		}
 		r, err := t.outRecord(id, n)
 		if err != nil {
 			return err
 		}
 		if r != nil {
-			seq, found = r.Acked, r.Acked != 0
+			seq, found = r.Acked+cv.meta.Offset, r.Acked != 0
 			return nil
 		}
 		me, err := t.identity()
@@ -147,7 +151,7 @@ func (c *Client) seqOf(ctx context.Context, id proto.ConversationID, n string, m
 		b, err := t.get(midKey(mid, id, member{me.Account, me.Device}))
 		if err == nil && b != nil {
 			_, err = fmt.Sscan(string(b), &seq)
-			found = err == nil
+			seq, found = seq+cv.meta.Offset, err == nil
 		}
 		return err
 	})

@@ -1,0 +1,188 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"codeberg.org/huis/huis/internal/proto"
+)
+
+func (d *device) newChat(name string, people ...string) {
+	d.w.t.Helper()
+	if _, err := d.NewChat(d.w.t.Context(), name, people); err != nil {
+		d.w.t.Fatalf("%s makes %s: %v", d.name, name, err)
+	}
+}
+
+func TestAGroupTalksAndChanges(t *testing.T) {
+	w := newWorld(t)
+	alice, bob, carol, dave := w.person("alice"), w.person("bob"), w.person("carol"), w.person("dave")
+	alice.newChat("plan", "@bob", "carol")
+	alice.send("plan", "one")
+	bob.expect("plan", "alice: one")
+	bob.send("plan", "two")
+	carol.expect("plan", "alice: one", "bob: two")
+	w.agree("plan", alice, bob, carol)
+
+	if err := bob.AddMembers(t.Context(), "plan", []string{"dave"}); err != nil {
+		t.Fatal(err)
+	}
+	alice.send("plan", "three")
+	dave.expect("plan", "alice: three")
+	carol.expect("plan", "alice: one", "bob: two", "alice: three")
+	w.agree("plan", alice, bob, carol, dave)
+
+	if err := alice.RemoveMembers(t.Context(), "plan", []string{"carol"}); err != nil {
+		t.Fatal(err)
+	}
+	bob.send("plan", "four")
+	dave.expect("plan", "alice: three", "bob: four")
+	carol.expect("plan", "alice: one", "bob: two", "alice: three")
+	if _, err := carol.Send(t.Context(), "plan", Draft{Text: "still here?"}); !errors.Is(err, ErrNotMember) {
+		t.Fatalf("a removed member sends: %v", err)
+	}
+	w.agree("plan", alice, bob, dave)
+}
+
+func TestOnlyAdminsRemoveOthers(t *testing.T) {
+	w := newWorld(t)
+	alice, bob, carol := w.person("alice"), w.person("bob"), w.person("carol")
+	alice.newChat("plan", "bob", "carol")
+	bob.sync()
+	carol.sync()
+	err := bob.RemoveMembers(t.Context(), "plan", []string{"carol"})
+	wantIs(t, err, ErrForbidden)
+	w.agree("plan", alice, bob, carol)
+}
+
+func TestWhoLeavesIsRemovedByTheOthers(t *testing.T) {
+	w := newWorld(t)
+	alice, bob, carol := w.person("alice"), w.person("bob"), w.person("carol")
+	alice.newChat("plan", "bob", "carol")
+	bob.sync()
+	carol.sync()
+	if err := carol.Leave(t.Context(), "plan"); err != nil {
+		t.Fatal(err)
+	}
+	bob.sync() // not an admin: the leave notice justifies it
+	bob.send("plan", "carol has left")
+	w.agree("plan", alice, bob)
+	if n := len(alice.inspect1("plan").Leaves); n != 2 {
+		t.Fatalf("%d devices in the conversation, want 2", n)
+	}
+	if _, err := carol.Send(t.Context(), "plan", Draft{Text: "hello?"}); !errors.Is(err, ErrNotMember) {
+		t.Fatalf("one who left sends: %v", err)
+	}
+	alice.expect("plan", "bob: carol has left")
+}
+
+func TestJoinersReplaceTheirMemberKeys(t *testing.T) {
+	w := newWorld(t)
+	alice, bob := w.person("alice"), w.person("bob")
+	alice.send("@bob", "hello")
+	bob.sync()
+	bob.sync()
+	err := bob.step(t.Context(), func(tx *tx) error {
+		ids, err := tx.conversations()
+		if err != nil {
+			return err
+		}
+		cv, err := tx.conv(ids[0])
+		if err == nil && cv.meta.Given {
+			err = errors.New("bob still uses the key that alice gave him")
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.agree("@bob", alice)
+	bob.send("@alice", "with my own key")
+	alice.expect("@bob", "alice: hello", "bob: with my own key")
+}
+
+func TestBothWriteFirst(t *testing.T) {
+	w := newWorld(t)
+	alice, bob := w.person("alice"), w.person("bob")
+	alice.net.set(func(n *wireTo) {
+		n.before = func(m proto.Method) error {
+			if m == proto.Commit { // bob's first message comes in between
+				return errCut
+			}
+			return nil
+		}
+	})
+	alice.cfg.SendFor = time.Second
+	if s := alice.send("@bob", "from alice"); s.Seq == nil {
+		t.Log("alice is in the outbox")
+	}
+	bob.send("@alice", "from bob")
+	alice.net.set(func(n *wireTo) { n.before = nil })
+	for range 3 {
+		alice.sync()
+		bob.sync()
+	}
+	alice.send("@bob", "more from alice")
+	bob.sync()
+	bob.send("@alice", "more from bob")
+	alice.sync()
+	a, b := fmt.Sprint(alice.read("@bob")), fmt.Sprint(bob.read("@alice"))
+	if a != b || len(alice.read("@bob")) != 4 {
+		t.Fatalf("alice has %s, bob %s", a, b)
+	}
+}
+
+func TestSendWhileTheServerIsAway(t *testing.T) {
+	w := newWorld(t)
+	alice, bob := w.person("alice"), w.person("bob")
+	alice.send("@bob", "one")
+	alice.net.set(func(n *wireTo) { n.before = func(proto.Method) error { return errCut } })
+	if s := alice.send("@bob", "two"); s.Seq != nil {
+		t.Fatal("a receipt without a server")
+	}
+	if s, err := alice.Status(t.Context()); err != nil || s.Outbox != 1 {
+		t.Fatalf("outbox of %d, %v", s.Outbox, err)
+	}
+	if _, err := alice.Send(t.Context(), "@nobody", Draft{Text: "x"}); err == nil {
+		t.Fatal("sent to somebody unknown")
+	}
+	alice.restart()
+	alice.net.set(func(n *wireTo) { n.before = nil })
+	alice.sync()
+	bob.expect("@alice", "alice: one", "alice: two")
+	alice.expect("@bob", "alice: one", "alice: two")
+}
+
+// TestAnswersGetLost cuts the answer of every append and commit once: what the
+// server did stands, and happens once.
+func TestAnswersGetLost(t *testing.T) {
+	w := newWorld(t)
+	alice, bob := w.person("alice"), w.person("bob")
+	for _, d := range []*device{alice, bob} {
+		lost := map[proto.Method]int{}
+		d.net.set(func(n *wireTo) {
+			n.after = func(m proto.Method) error {
+				if lost[m]++; lost[m]%2 == 1 && (m == proto.Append || m == proto.Commit || m == proto.Create || m == proto.InboxAck) {
+					return errCut
+				}
+				return nil
+			}
+		})
+	}
+	alice.send("@bob", "one")
+	alice.send("@bob", "two")
+	for range 4 {
+		_ = bob.Sync(context.Background())
+	}
+	bob.send("@alice", "three")
+	for range 4 {
+		_ = alice.Sync(context.Background())
+	}
+	want := "[alice: one alice: two bob: three]"
+	if a, b := fmt.Sprint(alice.read("@bob")), fmt.Sprint(bob.read("@alice")); a != want || b != want {
+		t.Fatalf("alice has %s, bob %s", a, b)
+	}
+}
