@@ -258,6 +258,18 @@ func (d *device) read(chat string) []string {
 	return all
 }
 
+// held is read without marking anything as read.
+func (d *device) held(chat string) (all []string) {
+	d.w.t.Helper()
+	for m, err := range d.Held(d.w.t.Context(), d.inspect1(chat).Conversation) {
+		if err != nil {
+			d.w.t.Fatalf("%s reads: %v", d.name, err)
+		}
+		all = append(all, m.From+": "+m.Body)
+	}
+	return all
+}
+
 // expect syncs and compares what is held.
 func (d *device) expect(chat string, want ...string) {
 	d.w.t.Helper()

@@ -209,14 +209,13 @@ func (c *Client) flush(ctx context.Context, id proto.ConversationID) error {
 }
 
 // readBack shows own messages where the log has them. They have their receipts:
-// only an alarm counts.
+// that the server is away now does not matter.
 func (c *Client) readBack(ctx context.Context, id proto.ConversationID) error {
 	err := c.syncLog(ctx, id)
-	var safety *SafetyError
-	if errors.As(err, &safety) {
-		return err
+	if refused(err) || errors.Is(err, ErrUnreachable) {
+		return nil
 	}
-	return nil
+	return err
 }
 
 // nextToSend returns the next entry, sealed and stored.
