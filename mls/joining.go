@@ -214,29 +214,3 @@ func (t *ratchetTree) joinPath(own, committer LeafIndex, secret Secret, private 
 	}
 	return invalid("12.4.3.1", "committer's path has no node above the joiner")
 }
-
-func (j *JoinOptions) pskSource(opt *Options) PSKSource {
-	source := j.PSKs
-	if source == nil {
-		source = opt.PSKs
-	}
-	if j.Predecessor == nil {
-		return source
-	}
-	p := j.Predecessor
-	return func(id *PreSharedKeyID) (Secret, error) {
-		if id.PSKType == PSKResumption && bytes.Equal(id.PSKGroupID, p.epoch.context.GroupID) && id.PSKEpoch == p.epoch.context.Epoch {
-			return p.ResumptionPSK(), nil
-		}
-		if source == nil {
-			return nil, errNoPSK
-		}
-		return source(id)
-	}
-}
-
-// validatePredecessor checks a group that re-initializes or branches from
-// another (RFC 9420, Sections 11.2, 11.3).
-func (j *JoinOptions) validatePredecessor(o *openedWelcome, tree *ratchetTree) error {
-	return nil
-}

@@ -1,6 +1,10 @@
 package mls
 
-import "slices"
+import (
+	"slices"
+
+	"codeberg.org/huis/huis/internal/wire"
+)
 
 // newLeaf fills a leaf but for its source and signature.
 func newLeaf(suite CipherSuite, public HPKEPublicKey, signer SignaturePrivateKey, cred Credential, opt LeafOptions) (*LeafNode, error) {
@@ -42,3 +46,6 @@ func replaceLeaf(old *LeafNode, public HPKEPublicKey, signer SignaturePrivateKey
 func (o *CommitOptions) replacesLeaf() bool {
 	return o.NewSigner != nil || o.NewCredential != nil || o.Leaf.Capabilities != nil || o.Leaf.Extensions != nil
 }
+
+// id is a string equal for credentials that say the same.
+func (k *Credential) id() string { return string(wire.MustEncode(k.wire)) }

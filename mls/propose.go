@@ -67,3 +67,26 @@ func (g *Group) propose(p *keptProposal, aad []byte, public bool) ([]byte, Propo
 	msg, step, err := g.protect(a)
 	return msg, p.ref, append(d, step...), err
 }
+
+// ExternalPSK names a pre-shared key the application gave all members, with a
+// fresh nonce, for a PreSharedKey proposal.
+func ExternalPSK(suite CipherSuite, id []byte) (PreSharedKeyID, error) {
+	a, err := suite.algorithms()
+	if err != nil {
+		return PreSharedKeyID{}, err
+	}
+	return PreSharedKeyID{PSKType: PSKExternal, PSKID: id, PSKNonce: randomBytes(a.hashSize())}, nil
+}
+
+// ResumptionPSK names the resumption secret of an epoch of a group, with a fresh
+// nonce, for a PreSharedKey proposal (RFC 9420, Section 8.6).
+func ResumptionPSK(suite CipherSuite, groupID []byte, epoch uint64) (PreSharedKeyID, error) {
+	a, err := suite.algorithms()
+	if err != nil {
+		return PreSharedKeyID{}, err
+	}
+	return PreSharedKeyID{
+		PSKType: PSKResumption, Usage: UsageApplication, PSKGroupID: groupID, PSKEpoch: epoch,
+		PSKNonce: randomBytes(a.hashSize()),
+	}, nil
+}
