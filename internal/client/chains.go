@@ -5,8 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
+	"codeberg.org/huis/huis/internal/client/store"
 	"codeberg.org/huis/huis/internal/proto"
 	"codeberg.org/huis/huis/internal/wire"
 	"codeberg.org/huis/huis/kt"
@@ -22,6 +26,7 @@ const chainAge = 24 * time.Hour
 //	chain/ACCOUNT   chainRecord
 //	name/ACCOUNT    handle
 //	handle/HANDLE   account
+//	seek/ACCOUNT    a message waits for this chain to be shown
 type chainRecord struct {
 	Links   [][]byte
 	Checked uint64 // Unix seconds of the server's last answer
@@ -277,10 +282,39 @@ func (c *Client) refreshMembers(ctx context.Context, id proto.ConversationID) er
 	if err != nil {
 		return err
 	}
-	for a, age := range ages {
-		if _, err := c.freshChain(ctx, a, age); err != nil && !errors.Is(err, proto.UnknownAccount) {
+	for _, a := range slices.SortedFunc(maps.Keys(ages), compareAccounts) {
+		if _, err := c.freshChain(ctx, a, ages[a]); err != nil && !errors.Is(err, proto.UnknownAccount) {
 			return err
 		}
 	}
 	return nil
+}
+
+func compareAccounts(a, b proto.AccountID) int { return bytes.Compare(a[:], b[:]) }
+
+func seekKey(a proto.AccountID) string { return "seek/" + a.Hex() }
+
+// seekChains fetches the chains that messages wait for: those of people who
+// wrote in a conversation this device was taken out of before it knew them, too.
+func (c *Client) seekChains(ctx context.Context) error {
+	var sought []store.Record
+	err := c.step(ctx, func(t *tx) (err error) {
+		sought, err = t.list("seek/", "", 0)
+		return err
+	})
+	for _, r := range sought {
+		var a proto.AccountID
+		e := parseHex(a[:], strings.TrimPrefix(r.Key, "seek/"))
+		if e == nil {
+			_, e = c.freshChain(ctx, a, 0)
+		}
+		if e != nil && !refused(e) {
+			return e
+		}
+		err = errors.Join(err, c.step(ctx, func(t *tx) error {
+			t.del(r.Key)
+			return nil
+		}))
+	}
+	return err
 }

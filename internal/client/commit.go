@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"codeberg.org/huis/huis/internal/proto"
@@ -305,10 +307,7 @@ func (b *commitBuild) groupInfo(next *mls.GroupView) ([]mls.Extension, error) {
 	if err != nil {
 		return nil, err
 	}
-	var list []proto.AccountID
-	for a := range accounts {
-		list = append(list, a)
-	}
+	list := slices.SortedFunc(maps.Keys(accounts), compareAccounts)
 	profiles, err := b.t.profiles(list)
 	if err != nil {
 		return nil, err

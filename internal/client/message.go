@@ -124,6 +124,11 @@ func (t *tx) keepMessage(cv *conversation, s *proto.Stamped, m *content.Message,
 	if e := m.Expires(s.Receipt.Minute); !e.IsZero() {
 		r.Expires = uint64(e.Unix())
 	}
+	if ok, err := t.vouched(r); err != nil {
+		return err
+	} else if !ok { // not shown before the sender's chain is here
+		t.put(seekKey(r.From.Account), nil)
+	}
 	t.put(mid, []byte(strconv.FormatUint(s.Receipt.Seq, 10)))
 	return t.save(key("msg", cv.id, seqKey(s.Receipt.Seq)), r.wire)
 }

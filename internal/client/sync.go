@@ -42,7 +42,7 @@ func (c *Client) Sync(ctx context.Context) error {
 			alarms = append(alarms, err)
 		}
 	}
-	return errors.Join(alarms...)
+	return errors.Join(append(alarms, c.seekChains(ctx))...)
 }
 
 // tolerate passes on errors that concern more than one conversation.
