@@ -32,6 +32,8 @@ type identity struct {
 	// Former are message keys that a leaf of this device may still carry,
 	// oldest first.
 	Former []mls.SignaturePrivateKey
+	// Next are message keys made for a ROTATE whose outcome is open.
+	Next []mls.SignaturePrivateKey
 	// Revoked is set when the own chain revokes this device: it stops.
 	Revoked bool
 }
@@ -44,6 +46,7 @@ func (m *identity) wire(c *wire.Codec) {
 	signatureKeyWire(&m.M, c)
 	chainKeyWire(&m.D, c)
 	wire.Vector(c, &m.Former, signatureKeyWire)
+	wire.Vector(c, &m.Next, signatureKeyWire)
 	wire.Bool(c, &m.Revoked)
 }
 

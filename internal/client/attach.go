@@ -246,6 +246,16 @@ func (c *Client) SaveAttachment(ctx context.Context, messageID string, n int, w 
 	if err != nil {
 		return err
 	}
+	err = c.download(ctx, ref, w, progress)
+	if errors.Is(err, files.ErrDamaged) {
+		return &SafetyError{Reason: err.Error(), Fix: "the server altered the file or its sender made it so: ask the sender to send it again"}
+	}
+	return err
+}
+
+// download writes a sealed file to w, repeating requests while the server is
+// away.
+func (c *Client) download(ctx context.Context, ref files.Ref, w io.Writer, progress func(int64)) error {
 	worked := c.now()
 	r, err := files.NewReader(ref, func(ctx context.Context, offset uint64, length int) (b []byte, err error) {
 		err = c.persist(ctx, &worked, func() error {
@@ -259,11 +269,7 @@ func (c *Client) SaveAttachment(ctx context.Context, messageID string, n int, w 
 	if err != nil {
 		return err
 	}
-	err = r.WriteTo(ctx, w, progress)
-	if errors.Is(err, files.ErrDamaged) {
-		return &SafetyError{Reason: err.Error(), Fix: "the server altered the file or its sender made it so: ask the sender to send it again"}
-	}
-	return err
+	return r.WriteTo(ctx, w, progress)
 }
 
 // attachment finds the file of a message. A message id may stand in several

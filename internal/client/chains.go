@@ -92,7 +92,10 @@ func (t *tx) keepChain(a proto.AccountID, links [][]byte) error {
 	}
 	t.c.chains[a] = c
 	r.Links = links
-	return t.save("chain/"+a.Hex(), r.wire)
+	if err := t.save("chain/"+a.Hex(), r.wire); err != nil {
+		return err
+	}
+	return t.ownChainGrew(a, c)
 }
 
 // handleOf returns the name of an account, the start of its identifier if this
@@ -210,7 +213,8 @@ func (c *Client) lookup(ctx context.Context, handle string) (a proto.AccountID, 
 		return a, err
 	}
 	return got.Account, c.step(ctx, func(t *tx) error {
-		return errors.Join(t.keepChain(got.Account, got.Links), t.keepHandle(got.Account, handle))
+		k := contact{Account: got.Account, Handle: handle}
+		return errors.Join(t.keepChain(got.Account, got.Links), t.keepHandle(got.Account, handle), t.tellOwn(eventContact, k.wire))
 	})
 }
 

@@ -21,6 +21,9 @@ var (
 	ErrUnknownPerson = errors.New("no such person")
 	// ErrNotMember: this device is no longer in the conversation.
 	ErrNotMember = errors.New("not a member of this conversation")
+	// ErrRevoked: the account's other devices have revoked this one, or the
+	// server says so: it is not let in any more.
+	ErrRevoked = errors.New("this device was revoked")
 	// ErrTooLarge: the message or file exceeds a limit.
 	ErrTooLarge = errors.New("too large")
 	// ErrForbidden: the conversation's policy does not let this account do it.

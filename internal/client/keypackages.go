@@ -41,6 +41,11 @@ func (t *tx) newKeyPackage(last bool) (*mls.KeyPackage, error) {
 	if err != nil {
 		return nil, err
 	}
+	return t.keyPackageOf(me, last)
+}
+
+// keyPackageOf is newKeyPackage for a device that may still be being linked.
+func (t *tx) keyPackageOf(me *identity, last bool) (*mls.KeyPackage, error) {
 	now := t.c.now()
 	bundle, err := mls.NewKeyPackage(suite, me.M, member{me.Account, me.Device}.credential(), mls.KeyPackageOptions{
 		Lifetime:   mls.Lifetime{NotBefore: uint64(now.Add(-packageSkew).Unix()), NotAfter: uint64(now.Add(packageLife).Unix())},
@@ -99,6 +104,15 @@ func (c *Client) publishPackages(ctx context.Context) error {
 		return err
 	}
 	return c.publish(ctx, pool, lastDue || !count.LastResort)
+}
+
+// republish replaces the whole pool and the last resort.
+func (c *Client) republish(ctx context.Context) error {
+	info, err := c.info(ctx)
+	if err != nil {
+		return err
+	}
+	return c.publish(ctx, min(int(info.PackagePool), poolMax), true)
 }
 
 func (c *Client) publish(ctx context.Context, pool int, last bool) error {

@@ -37,6 +37,13 @@ func (r *logRecord) wire(c *wire.Codec) {
 	r.Receipt.Wire(c)
 }
 
+// skeleton is what the entry's stamp is made over.
+func (r *logRecord) skeleton(id proto.ConversationID) *proto.Skeleton {
+	return &proto.Skeleton{
+		Kind: r.Kind, Conversation: id, Epoch: r.Epoch, MK: r.MK, Tag: r.Tag, Body: r.Body, ExtraHash: r.ExtraHash,
+	}
+}
+
 func (t *tx) keepLog(cv *conversation, s *proto.Stamped, entry proto.Hash) error {
 	tag, err := s.Entry.Tag()
 	if err != nil {

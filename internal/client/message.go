@@ -120,17 +120,21 @@ func (t *tx) keepMessage(cv *conversation, s *proto.Stamped, m *content.Message,
 	if old, err := t.get(mid); err != nil || old != nil {
 		return err
 	}
-	r.Minute = s.Receipt.Minute
-	if e := m.Expires(s.Receipt.Minute); !e.IsZero() {
-		r.Expires = uint64(e.Unix())
-	}
 	if ok, err := t.vouched(r); err != nil {
 		return err
 	} else if !ok { // not shown before the sender's chain is here
 		t.put(seekKey(r.From.Account), nil)
 	}
 	t.put(mid, []byte(strconv.FormatUint(s.Receipt.Seq, 10)))
-	return t.save(key("msg", cv.id, seqKey(s.Receipt.Seq)), r.wire)
+	if done, err := t.ownEvent(cv, r.From, m); done || err != nil {
+		return err
+	}
+	if m.Kind == content.Delete {
+		if err := t.takeBack(cv, r.From, m.Targets[0]); err != nil {
+			return err
+		}
+	}
+	return t.putMessage(cv.id, s.Receipt.Seq, s.Receipt.Minute, m, r)
 }
 
 // ownEcho shows an own message where the server put it.
@@ -153,7 +157,7 @@ func (t *tx) ownEcho(cv *conversation, s *proto.Stamped, hash proto.Hash) (done 
 	}
 	r := messageRecord{
 		From: member{me.Account, me.Device}, Leaf: out.Leaf, Epoch: s.Entry.Epoch,
-		M: me.M.PublicKey(), Envelope: out.Envelope,
+		M: out.M, Envelope: out.Envelope,
 	}
 	if err := t.keepMessage(cv, s, m, &r); err != nil {
 		return false, err

@@ -21,7 +21,8 @@ type outRecord struct {
 	Entry    *proto.Entry
 	Envelope []byte // content.Envelope of Entry
 	Leaf     mls.LeafIndex
-	Acked    uint64 // seq of the receipt; 0: none yet
+	M        mls.SignaturePublicKey // that signed Envelope
+	Acked    uint64                 // seq of the receipt; 0: none yet
 }
 
 func (r *outRecord) wire(c *wire.Codec) {
@@ -30,6 +31,7 @@ func (r *outRecord) wire(c *wire.Codec) {
 	wire.Optional(c, &r.Entry, (*proto.Entry).Wire)
 	wire.Opaque(c, &r.Envelope)
 	wire.Uint32(c, &r.Leaf)
+	wire.Opaque(c, &r.M)
 	wire.Uint64(c, &r.Acked)
 }
 
@@ -99,7 +101,7 @@ func (t *tx) outbox(id proto.ConversationID) (n string, r *outRecord, err error)
 // seal encrypts a message for the current epoch; the bytes are stored before
 // they are sent and sent unchanged until there is a definite answer.
 func (t *tx) seal(cv *conversation, n string, r *outRecord) error {
-	m, err := content.Parse(r.Content)
+	body, err := content.Parse(r.Content)
 	if err != nil {
 		return err
 	}
@@ -108,8 +110,14 @@ func (t *tx) seal(cv *conversation, n string, r *outRecord) error {
 		return err
 	}
 	r.Leaf = cv.group.OwnLeaf()
+	own, _ := cv.group.Member(r.Leaf)
+	m, err := me.leafKey(own.SignatureKey)
+	if err != nil {
+		return err
+	}
+	r.M = m.PublicKey()
 	at := content.Place{Conversation: cv.id, Epoch: cv.group.Epoch(), Leaf: uint32(r.Leaf), MK: cv.meta.Seed.public()}
-	sealed, err := content.Seal(m, at, ed25519.NewKeyFromSeed(me.M.Bytes()), cv.known())
+	sealed, err := content.Seal(body, at, ed25519.NewKeyFromSeed(m.Bytes()), cv.known())
 	if err != nil {
 		return err
 	}

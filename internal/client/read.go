@@ -168,7 +168,7 @@ func (t *tx) shown(rec store.Record, chat string) (m Message, show bool, unprove
 	if err != nil {
 		return m, false, nil, err
 	}
-	if r.Expires != 0 && t.c.now().Unix() >= int64(r.Expires) || !visible(body.Kind) {
+	if r.Expires != 0 && t.c.now().Unix() >= int64(r.Expires) || !visible(body) {
 		return m, false, nil, nil
 	}
 	if ok, err := t.vouched(&r); err != nil || !ok {
@@ -182,6 +182,9 @@ func (t *tx) shown(rec store.Record, chat string) (m Message, show bool, unprove
 	m.Time = time.Unix(int64(r.Minute)*60, 0).UTC()
 	m.From, m.Device = t.handleOf(r.From.Account), r.From.Device.Hex()
 	m.Own = r.From.Account == me.Account
+	if body.Kind == content.System {
+		m.Body = t.eventText(body.Event)
+	}
 	for _, a := range body.Attachments {
 		m.Attachments = append(m.Attachments, AttachmentInfo{Name: a.Name, Size: int64(a.File.Size), SHA256: hex.EncodeToString(a.File.SHA256[:])})
 	}
@@ -189,7 +192,15 @@ func (t *tx) shown(rec store.Record, chat string) (m Message, show bool, unprove
 }
 
 // visible tells whether a kind is a line in a conversation.
-func visible(k content.Kind) bool { return k != content.Receipt && k != content.System }
+func visible(m *content.Message) bool {
+	switch m.Kind {
+	case content.Receipt, content.Delete:
+		return false
+	case content.System:
+		return m.Event.Type == eventHistory
+	}
+	return true
+}
 
 // vouched tells whether the account of a message's sender vouches, or vouched,
 // for the key that signed it.

@@ -11,6 +11,7 @@ import (
 
 	"codeberg.org/huis/huis/internal/proto"
 	"codeberg.org/huis/huis/internal/wire"
+	"codeberg.org/huis/huis/mls"
 )
 
 // sessions are what this process has opened with the server; nothing of it is
@@ -140,21 +141,37 @@ func (c *Client) accountSession(ctx context.Context) (*proto.AccountOpenResponse
 	if err != nil {
 		return nil, err
 	}
-	nonce, err := c.nonce(ctx, Account)
-	if err != nil {
-		return nil, err
+	if me.Revoked {
+		return nil, ErrRevoked
 	}
-	req := proto.AccountOpenRequest{Account: me.Account, Device: me.Device, Nonce: nonce}
-	sig := ed25519.Sign(ed25519.NewKeyFromSeed(me.M.Bytes()), proto.SessionProof(nonce, info.Origin, me.Account, me.Device))
-	copy(req.Sig[:], sig)
-	open = new(proto.AccountOpenResponse)
-	if err := c.call(ctx, Account, proto.AccountOpen, &req, open); err != nil {
+	open, err = c.openAccount(ctx, info.Origin, &me)
+	if err != nil {
 		return nil, err
 	}
 	c.sessions.mu.Lock()
 	defer c.sessions.mu.Unlock()
 	c.sessions.account = open
 	return open, nil
+}
+
+// openAccount opens the account's session with the message key, or with one
+// that a ROTATE of unknown outcome may have put in its place.
+func (c *Client) openAccount(ctx context.Context, origin string, me *identity) (open *proto.AccountOpenResponse, err error) {
+	for _, m := range append([]mls.SignaturePrivateKey{me.M}, me.Next...) {
+		nonce, err := c.nonce(ctx, Account)
+		if err != nil {
+			return nil, err
+		}
+		req := proto.AccountOpenRequest{Account: me.Account, Device: me.Device, Nonce: nonce}
+		sig := ed25519.Sign(ed25519.NewKeyFromSeed(m.Bytes()), proto.SessionProof(nonce, origin, me.Account, me.Device))
+		copy(req.Sig[:], sig)
+		open = new(proto.AccountOpenResponse)
+		err = c.call(ctx, Account, proto.AccountOpen, &req, open)
+		if err == nil || !errors.Is(err, proto.Forbidden) {
+			return open, err
+		}
+	}
+	return nil, ErrRevoked
 }
 
 // whoami returns the device's identity.

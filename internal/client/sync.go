@@ -28,6 +28,9 @@ func (c *Client) Sync(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := c.accountDuties(ctx); err != nil {
+		return err
+	}
 	var alarms []error
 	for _, id := range ids {
 		err := c.syncConv(ctx, id)
@@ -42,7 +45,37 @@ func (c *Client) Sync(ctx context.Context) error {
 			alarms = append(alarms, err)
 		}
 	}
+	if err := c.runJobs(ctx); err != nil {
+		if err := c.tolerateJobs(err); err != nil {
+			return err
+		}
+	}
 	return errors.Join(append(alarms, c.seekChains(ctx))...)
+}
+
+// accountDuties does, beside the conversations, what belongs to the own account
+// and its devices, and forgets what has disappeared.
+func (c *Client) accountDuties(ctx context.Context) error {
+	for _, duty := range []func(context.Context) error{c.expire, c.takeLine, c.rotateIfDue, c.tellRead, c.importHistory} {
+		err := duty(ctx)
+		if err == nil {
+			continue
+		}
+		if err := c.tolerateJobs(err); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// tolerateJobs passes on only what will fail for everything else as well.
+func (c *Client) tolerateJobs(err error) error {
+	var pin *PinError
+	if errors.Is(err, ErrUnreachable) || errors.As(err, &pin) || !refused(err) && !errors.Is(err, errLater) {
+		return err
+	}
+	c.cfg.Log.Warn("something for the own devices has to wait", "why", err)
+	return nil
 }
 
 // tolerate passes on errors that concern more than one conversation.

@@ -60,13 +60,38 @@ func (s *Stamped) Wire(c *wire.Codec) {
 // Chain is chain_i of protocol.md, 6: the hash over the entry, its place and
 // everything before it. The error is that of a malformed application entry.
 func (r *Receipt) Chain(e *Entry) (Hash, error) {
-	tag, err := e.Tag()
+	s, err := e.Skeleton()
 	if err != nil {
 		return Hash{}, err
 	}
-	body := sha256.Sum256(e.Bytes)
-	return sha256.Sum256(concat([]byte("huis-chain/2"), r.ChainPrev[:], []byte{byte(e.Kind)}, r.Generation[:],
-		e.Conversation[:], u64(r.Seq), u64(e.Epoch), u64(r.Minute), e.MK[:], tag[:], body[:], e.ExtraHash[:])), nil
+	return r.chain(&s), nil
+}
+
+// Skeleton is what of an entry its stamp is made over: enough to verify the
+// chain through it without its bytes.
+type Skeleton struct {
+	Kind         Kind
+	Conversation ConversationID
+	Epoch        uint64
+	MK           MemberKey
+	Tag          Hash // Entry.Tag
+	Body         Hash // SHA-256 of Entry.Bytes
+	ExtraHash    Hash
+}
+
+// Skeleton returns the entry without its bytes. The error is that of a
+// malformed application entry.
+func (e *Entry) Skeleton() (Skeleton, error) {
+	tag, err := e.Tag()
+	return Skeleton{
+		Kind: e.Kind, Conversation: e.Conversation, Epoch: e.Epoch, MK: e.MK,
+		Tag: tag, Body: sha256.Sum256(e.Bytes), ExtraHash: e.ExtraHash,
+	}, err
+}
+
+func (r *Receipt) chain(s *Skeleton) Hash {
+	return sha256.Sum256(concat([]byte("huis-chain/2"), r.ChainPrev[:], []byte{byte(s.Kind)}, r.Generation[:],
+		s.Conversation[:], u64(r.Seq), u64(s.Epoch), u64(r.Minute), s.MK[:], s.Tag[:], s.Body[:], s.ExtraHash[:]))
 }
 
 // StampKID names a stamp key: the first 8 bytes of SHA-256 over its label and
@@ -100,13 +125,19 @@ var ErrStampKey = errors.New("stamp of another key or generation")
 // Verify checks that key stamped e at the receipt's place, and returns the
 // chain value: the next receipt's ChainPrev. It does not check e's own signature.
 func (r *Receipt) Verify(e *Entry, key StampKey) (Hash, error) {
-	if r.KID != key.KID || r.Generation != key.Generation || StampKID(key.Public[:]) != key.KID {
-		return Hash{}, ErrStampKey
-	}
-	chain, err := r.Chain(e)
+	s, err := e.Skeleton()
 	if err != nil {
 		return Hash{}, err
 	}
+	return r.VerifySkeleton(&s, key)
+}
+
+// VerifySkeleton is Verify for an entry without its bytes.
+func (r *Receipt) VerifySkeleton(s *Skeleton, key StampKey) (Hash, error) {
+	if r.KID != key.KID || r.Generation != key.Generation || StampKID(key.Public[:]) != key.KID {
+		return Hash{}, ErrStampKey
+	}
+	chain := r.chain(s)
 	if !ed25519.Verify(key.Public[:], stamped(r.KID, chain), r.Stamp[:]) {
 		return Hash{}, ErrSignature
 	}
