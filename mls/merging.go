@@ -2,6 +2,7 @@ package mls
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"time"
 
@@ -16,8 +17,11 @@ func (g *Group) Merge(now time.Time, c *StagedCommit) (Delta, error) {
 	if err := g.usable(); err != nil {
 		return nil, err
 	}
-	if err := g.onCurrent(c.current); err != nil {
+	if err := onCurrent(c.current, &g.epoch.context); err != nil {
 		return nil, err
+	}
+	if c.next == nil && !c.SelfRemoved {
+		return nil, errForeignStage
 	}
 	d := g.retire(now, c)
 	if c.next == nil {
@@ -29,9 +33,8 @@ func (g *Group) Merge(now time.Time, c *StagedCommit) (Delta, error) {
 	return append(d, g.storeTree(before)...), nil
 }
 
-// onCurrent tells whether v is the current epoch of the same history.
-func (g *Group) onCurrent(v *GroupView) error {
-	current := &g.epoch.context
+// onCurrent tells whether v is the epoch of current, in the same history.
+func onCurrent(v *GroupView, current *GroupContext) error {
 	if v.context.Epoch != current.Epoch || !bytes.Equal(v.context.GroupID, current.GroupID) {
 		return fmt.Errorf("%w: commit on %d, this is %d", ErrStaleEpoch, v.context.Epoch, current.Epoch)
 	}
@@ -40,6 +43,8 @@ func (g *Group) onCurrent(v *GroupView) error {
 	}
 	return nil
 }
+
+var errForeignStage = errors.New("mls: staged commit was made by another kind of group")
 
 // pastEpoch is what is kept of an ended epoch: enough to read messages that come
 // late, and to know the commit that ended it.

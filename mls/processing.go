@@ -208,18 +208,8 @@ func (g *Group) acceptProposal(a *AuthenticatedContent, p *Processed) error {
 	if g.epoch.reinit != nil {
 		return invalid("11.2", "proposal after the group was re-initialized")
 	}
-	if err := validateProposer(a.Content.Proposal, a.Content.Sender); err != nil {
-		return err
-	}
-	ref, err := a.ref(g.suite())
-	if err != nil {
-		return err
-	}
-	if g.proposals.find(ref) != nil {
-		return ErrDuplicate
-	}
-	p.Proposal, p.Ref = a.Content.Proposal, ref
-	p.Delta, err = g.proposals.add(g.epoch.context.Epoch, &keptProposal{ref: ref, sender: a.Content.Sender, proposal: p.Proposal})
+	var err error
+	p.Delta, err = g.proposals.accept(a, g.suite(), g.epoch.context.Epoch, p)
 	return err
 }
 

@@ -39,6 +39,22 @@ type proposalCache struct {
 
 func (pc *proposalCache) find(ref ProposalRef) *keptProposal { return pc.byRef[string(ref)] }
 
+// accept keeps a verified proposal for the commit that names it.
+func (pc *proposalCache) accept(a *AuthenticatedContent, suite *algorithms, epoch uint64, p *Processed) (Delta, error) {
+	if err := validateProposer(a.Content.Proposal, a.Content.Sender); err != nil {
+		return nil, err
+	}
+	ref, err := a.ref(suite)
+	if err != nil {
+		return nil, err
+	}
+	if pc.find(ref) != nil {
+		return nil, fmt.Errorf("%w: the proposal is known", ErrDuplicate)
+	}
+	p.Proposal, p.Ref = a.Content.Proposal, ref
+	return pc.add(epoch, &keptProposal{ref: ref, sender: a.Content.Sender, proposal: p.Proposal})
+}
+
 // add keeps a proposal and returns its record.
 func (pc *proposalCache) add(epoch uint64, p *keptProposal) (Delta, error) {
 	if len(pc.list) >= maxProposals {

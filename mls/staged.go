@@ -22,8 +22,9 @@ type StagedCommit struct {
 	message  []byte
 	welcome  *Welcome
 	current  *GroupView
-	next     *epoch // nil: SelfRemoved
+	next     *epoch // nil: SelfRemoved, or an observer's
 	nextView *GroupView
+	interim  []byte // an observer's: interim transcript hash of the next epoch
 }
 
 // AddedMember is a new member and the package it was added by; nil for an

@@ -8,7 +8,7 @@ import "math/bits"
 
 // maxLeaves bounds a tree, so that node indices stay far from overflow and a
 // hostile ratchet_tree costs bounded memory.
-const maxLeaves = 1 << 20
+const maxLeaves = 1 << 17
 
 // nodeIndex is a position in the node array of a ratchet or secret tree.
 type nodeIndex uint32

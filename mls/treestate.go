@@ -215,7 +215,7 @@ func (g *Group) ParseStagedCommit(b []byte) (*StagedCommit, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := g.onCurrent(&GroupView{context: &r.base}); err != nil {
+	if err := onCurrent(&GroupView{context: &r.base}, &g.epoch.context); err != nil {
 		return nil, err
 	}
 	tree, err := g.tree.with(&r.tree)

@@ -48,8 +48,10 @@ func (t *RatchetTree) tree(s *algorithms) *ratchetTree {
 		leaves *= 2
 	}
 	r := &ratchetTree{suite: s, owner: new(ownerToken), slots: make([]*slot, treeWidth(leaves))}
+	all := make([]slot, len(r.slots)) // one allocation
 	for i := range r.slots {
-		r.slots[i] = &slot{owner: r.owner}
+		r.slots[i] = &all[i]
+		all[i].owner = r.owner
 		if i < len(t.nodes) && t.nodes[i] != nil {
 			r.slots[i].leaf, r.slots[i].parent = t.nodes[i].Leaf, t.nodes[i].Parent
 		}
