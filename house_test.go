@@ -37,6 +37,7 @@ var arrows = map[string][]string{
 	"internal/directory":    {"mls", "kt", "internal/proto", "internal/wire", "internal/delivery/store", "internal/delivery/session"},
 	"internal/httpapi":      {"internal/proto", "internal/wire", "internal/delivery", "internal/delivery/store", "internal/delivery/session", "internal/directory"},
 	"internal/httpapi/dial": {"internal/proto", "internal/wire", "internal/client"},
+	"internal/witness":      {"kt"},
 	"internal/cli":          {"mls", "kt", "internal/...", "!internal/sim", "!internal/evil", "!internal/e2e/..."},
 	"internal/cli/...":      {"mls", "kt", "internal/...", "!internal/sim", "!internal/evil", "!internal/e2e/..."},
 	"internal/sim":          {"mls", "kt", "internal/..."},

@@ -169,8 +169,8 @@ func NewNoteSigner(name string, seed []byte) (*NoteSigner, error) {
 	if len(seed) != ed25519.SeedSize {
 		return nil, errors.New("kt: the seed of a note key has 32 bytes")
 	}
-	if name == "" || len(name) > maxOrigin || strings.ContainsAny(name, " +\n\r\t") {
-		return nil, errors.New("kt: the name of a note key must not have spaces or plus signs")
+	if err := checkKeyName(name); err != nil {
+		return nil, err
 	}
 	return &NoteSigner{name: name, key: ed25519.NewKeyFromSeed(seed)}, nil
 }

@@ -185,11 +185,62 @@ func (f *FalseEpoch) broken(i int, head Signed, breach error) error {
 	return nil
 }
 
-// Armor wraps evidence in lines that survive mail: the kind, the origin it is
-// about, and the encoding in base64.
-func Armor(kind, origin string, body []byte) []byte {
+// The kinds of evidence files.
+const (
+	EvidenceSplitView  = "split-view"
+	EvidenceRollback   = "rollback"
+	EvidenceFalseEpoch = "false-epoch"
+)
+
+// Armored returns the proof as a file.
+func (v *SplitView) Armored(log NoteKey) []byte { return armored(EvidenceSplitView, log, v.Wire) }
+
+// Armored returns the proof as a file.
+func (r *Rollback) Armored(log NoteKey) []byte { return armored(EvidenceRollback, log, r.Wire) }
+
+// Armored returns the proof as a file.
+func (f *FalseEpoch) Armored(log NoteKey) []byte { return armored(EvidenceFalseEpoch, log, f.Wire) }
+
+func armored(kind string, log NoteKey, fields func(*wire.Codec)) []byte {
+	return Armor(kind, log.LogText(), wire.MustEncode(fields))
+}
+
+// VerifyEvidence checks an evidence file about a log and returns what kind of
+// proof it is and the log's key: who holds that key did it. Whether it is the
+// key of the server one knows is for the reader to compare.
+func VerifyEvidence(file []byte) (kind string, log NoteKey, err error) {
+	kind, key, body, err := Unarmor(file)
+	if err != nil {
+		return kind, log, err
+	}
+	if log, err = ParseLogKey(key); err != nil {
+		return kind, log, err
+	}
+	var proof interface {
+		Wire(*wire.Codec)
+		Verify(NoteKey) error
+	}
+	switch kind {
+	case EvidenceSplitView:
+		proof = new(SplitView)
+	case EvidenceRollback:
+		proof = new(Rollback)
+	case EvidenceFalseEpoch:
+		proof = new(FalseEpoch)
+	default:
+		return kind, log, noProof("evidence of a kind that is not known here: %q", kind)
+	}
+	if err := wire.Decode(body, proof.Wire); err != nil {
+		return kind, log, noProof("%v", err)
+	}
+	return kind, log, proof.Verify(log)
+}
+
+// Armor wraps evidence in lines that survive mail: the kind, the key it
+// accuses, and the encoding in base64.
+func Armor(kind, key string, body []byte) []byte {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "%s\nkind: %s\norigin: %s\n\n", armorBegin, kind, origin)
+	fmt.Fprintf(&b, "%s\nkind: %s\nkey: %s\n\n", armorBegin, kind, key)
 	text := base64.StdEncoding.EncodeToString(body)
 	for len(text) > 0 {
 		n := min(76, len(text))
@@ -206,7 +257,7 @@ const (
 )
 
 // Unarmor reads what Armor wrote.
-func Unarmor(file []byte) (kind, origin string, body []byte, err error) {
+func Unarmor(file []byte) (kind, key string, body []byte, err error) {
 	text := strings.ReplaceAll(string(file), "\r\n", "\n")
 	_, text, begin := strings.Cut(text, armorBegin+"\n")
 	text, _, end := strings.Cut(text, "\n"+armorEnd)
@@ -219,13 +270,13 @@ func Unarmor(file []byte) (kind, origin string, body []byte, err error) {
 		switch name {
 		case "kind":
 			kind = value
-		case "origin":
-			origin = value
+		case "key":
+			key = value
 		}
 	}
 	body, err = base64.StdEncoding.DecodeString(strings.ReplaceAll(lines, "\n", ""))
 	if err != nil {
 		return "", "", nil, errors.New("kt: the evidence file is damaged")
 	}
-	return kind, origin, body, nil
+	return kind, key, body, nil
 }

@@ -52,6 +52,12 @@ func TestSplitViewIsProvedAcrossSizes(t *testing.T) {
 	if err := wire.Decode(wire.MustEncode(proof.Wire), again.Wire); err != nil || again.Verify(logSigner.Public()) != nil {
 		t.Fatal("does not survive encoding", err)
 	}
+	if kind, log, err := VerifyEvidence(proof.Armored(logSigner.Public())); err != nil || kind != EvidenceSplitView || log != logSigner.Public() {
+		t.Errorf("as a file: %s, %v", kind, err)
+	}
+	if _, _, err := VerifyEvidence(proof.Armored(signer(t, "example.org/huis", 8).Public())); err == nil {
+		t.Error("as a file, accuses a log that did not sign")
+	}
 	g, rg, _, _ := history(t, 1, 2, 9, 4, 5)
 	same := SplitView{A: Sighting{Checkpoint: l.sighting(t, rl, 0).Checkpoint}, B: Sighting{Checkpoint: g.sighting(t, rg, 0).Checkpoint}}
 	if err := same.Verify(logSigner.Public()); err != nil {
