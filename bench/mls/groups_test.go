@@ -145,7 +145,7 @@ func (p *pair) finish(t testing.TB, c *mls.StagedCommit) {
 }
 
 func (p *pair) join(t testing.TB) *mls.Group {
-	far := mls.Options{MaxForward: 1 << 30} // messages of the sending benchmark are not read
+	far := mls.Options{MaxForward: 1 << 30, MaxSkipped: 1} // messages of the sending benchmark are not read
 	g, _, err := mls.Join(p.welcome, p.bundle, mls.JoinOptions{RatchetTree: p.tree, Now: now}, far)
 	if err != nil {
 		t.Fatal(err)

@@ -18,6 +18,7 @@ package wire
 import (
 	"errors"
 	"fmt"
+	"sync"
 )
 
 // ErrSyntax is in the chain of every decoding error.
@@ -37,13 +38,22 @@ type Codec struct {
 
 // Encode returns the encoding that fields describes.
 func Encode(fields func(*Codec)) ([]byte, error) {
-	var c Codec
+	buf := scratch.Get().(*[]byte)
+	c := Codec{buf: (*buf)[:0]}
 	fields(&c)
-	if c.err != nil {
-		return nil, c.err
+	var out []byte
+	if c.err == nil {
+		out = append(make([]byte, 0, len(c.buf)), c.buf...)
 	}
-	return c.buf, nil
+	clear(c.buf) // it may have held secrets
+	*buf = c.buf
+	scratch.Put(buf)
+	return out, c.err
 }
+
+// scratch holds buffers to encode into, so that a value is written once into
+// memory of its own size. All are zero.
+var scratch = sync.Pool{New: func() any { return new([]byte) }}
 
 // MustEncode is Encode for values that are well-formed by construction.
 func MustEncode(fields func(*Codec)) []byte {

@@ -164,18 +164,27 @@ func Optional[T any](c *Codec, v **T, item func(*T, *Codec)) {
 	item(*v, c)
 }
 
-// nested writes what body writes, with its length before it.
+// longestHeader is room for the header of any vector.
+const longestHeader = 4
+
+// nested writes what body writes, with its length before it. It leaves room for
+// the longest header and moves a body with a shorter one up to it: no body above
+// 16 KiB moves, and none is copied to a buffer of its own.
 func (c *Codec) nested(body func()) {
-	outer := c.buf
-	c.buf = nil
+	start := len(c.buf)
+	c.buf = append(c.buf, make([]byte, longestHeader)...)
 	body()
-	if len(c.buf) > MaxVector {
-		c.failf("vector of %d bytes", len(c.buf))
-	}
 	if c.err != nil {
 		return
 	}
-	c.buf = append(AppendLength(outer, len(c.buf)), c.buf...)
+	n := len(c.buf) - start - longestHeader
+	if n > MaxVector {
+		c.failf("vector of %d bytes", n)
+		return
+	}
+	header := len(AppendLength(c.buf[:start], n)) // overwrites what was reserved
+	copy(c.buf[header:], c.buf[start+longestHeader:])
+	c.buf = c.buf[:header+n]
 }
 
 func (c *Codec) adopt(body *Codec) {
