@@ -14,8 +14,8 @@ const (
 	packageLife = 28 * 24 * time.Hour // the server takes at most 30 days
 	// Clocks differ: a package counts from a day before it was made.
 	packageSkew = 24 * time.Hour
-	// lastResortLife is when the last resort is replaced.
-	lastResortLife = 14 * 24 * time.Hour
+	// packageRenewal is when packages nobody took are replaced.
+	packageRenewal = 14 * 24 * time.Hour
 	poolMax        = 50
 )
 
@@ -99,8 +99,8 @@ func (c *Client) publishPackages(ctx context.Context) error {
 		return err
 	}
 	pool := min(int(info.PackagePool), poolMax)
-	lastDue, err := c.lastResortDue(ctx)
-	if err != nil || int(count.Count)*2 > pool && count.LastResort && !lastDue {
+	poolDue, lastDue, err := c.packagesDue(ctx)
+	if err != nil || int(count.Count)*2 > pool && count.LastResort && !poolDue && !lastDue {
 		return err
 	}
 	return c.publish(ctx, pool, lastDue || !count.LastResort)
@@ -172,21 +172,21 @@ func (t *tx) dropOldPackages() error {
 	return nil
 }
 
-// lastResortDue tells whether a new last resort is wanted.
-func (c *Client) lastResortDue(ctx context.Context) (due bool, err error) {
+// packagesDue tells whether the pool and the last resort are so old that new
+// ones are wanted.
+func (c *Client) packagesDue(ctx context.Context) (pool, last bool, err error) {
 	err = c.step(ctx, func(t *tx) error {
 		all, err := t.list("kp/", "", 0)
-		due = true
+		pool, last = true, true
 		for _, r := range all {
 			var p ownPackage
 			if err := wire.Decode(r.Value, p.wire); err != nil {
 				return err
 			}
-			if p.Last && t.c.now().Sub(time.Unix(int64(p.Made), 0)) < lastResortLife {
-				due = false
-			}
+			fresh := t.c.now().Sub(time.Unix(int64(p.Made), 0)) < packageRenewal
+			pool, last = pool && (p.Last || !fresh), last && (!p.Last || !fresh)
 		}
 		return err
 	})
-	return due, err
+	return pool, last, err
 }
