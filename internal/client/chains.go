@@ -68,13 +68,6 @@ func (t *tx) chain(a proto.AccountID) (kt.Chain, bool, error) {
 // keepChain verifies links, all from GENESIS on, and keeps them if they go on
 // from what is known. A chain that differs from the known one is a split view.
 func (t *tx) keepChain(a proto.AccountID, links [][]byte) error {
-	c, err := kt.Verify(links)
-	if err != nil {
-		return err
-	}
-	if c.Account() != kt.AccountID(a) {
-		return &SafetyError{Reason: "a chain of device keys belongs to another account than named", Fix: "tell the server's operator"}
-	}
 	r, err := t.chainRecord(a)
 	if err != nil {
 		return err
@@ -87,8 +80,15 @@ func (t *tx) keepChain(a proto.AccountID, links [][]byte) error {
 			}
 		}
 	}
-	if len(links) <= len(r.Links) {
-		return nil
+	if len(links) <= len(r.Links) && len(r.Links) > 0 {
+		return nil // nothing this device has not verified
+	}
+	c, err := kt.Verify(links)
+	if err != nil {
+		return err
+	}
+	if c.Account() != kt.AccountID(a) {
+		return &SafetyError{Reason: "a chain of device keys belongs to another account than named", Fix: "tell the server's operator"}
 	}
 	t.c.chains[a] = c
 	r.Links = links

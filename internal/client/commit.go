@@ -49,10 +49,7 @@ func (c *Client) commit(ctx context.Context, id proto.ConversationID, p plan) (h
 			return nil, err
 		}
 		staged, err := c.stage(ctx, id, p)
-		if errors.Is(err, errNothing) {
-			return nil, nil
-		}
-		if err != nil {
+		if err != nil || staged == nil {
 			return nil, err
 		}
 		err = c.submit(ctx, id, staged)
@@ -139,7 +136,8 @@ func (c *Client) discard(ctx context.Context, id proto.ConversationID, p *pendin
 	})
 }
 
-// stage computes a commit and stores it, before anything is sent.
+// stage computes a commit and stores it, before anything is sent; nil if there
+// is nothing to commit.
 func (c *Client) stage(ctx context.Context, id proto.ConversationID, p plan) (staged *pending, err error) {
 	err = c.step(ctx, func(t *tx) error {
 		staged = nil
@@ -156,7 +154,7 @@ func (c *Client) stage(ctx context.Context, id proto.ConversationID, p plan) (st
 		}
 		ch, err := p(t, cv)
 		if err != nil {
-			return err
+			return orNothing(err)
 		}
 		staged, err = t.stage(cv, ch)
 		return err

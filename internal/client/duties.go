@@ -68,24 +68,33 @@ func (t *tx) whyGone(cv *conversation, m *mls.Member) (*reason, error) {
 // commitIf is commit, but asks first, without the network, whether there is
 // anything to do.
 func (c *Client) commitIf(ctx context.Context, id proto.ConversationID, p plan) ([][]byte, error) {
+	something := false
 	err := c.step(ctx, func(t *tx) error {
+		something = false
 		cv, err := t.conv(id)
 		if err != nil || cv == nil {
 			return errors.Join(err, ErrUnknownChat)
 		}
 		if cv.meta.State != stateLive || cv.meta.Alarm != "" {
-			return errNothing
+			return nil
 		}
 		_, err = p(t, cv)
-		return err
+		something = err == nil
+		return orNothing(err)
 	})
-	if errors.Is(err, errNothing) {
-		return nil, nil
-	}
-	if err != nil {
+	if err != nil || !something {
 		return nil, err
 	}
 	return c.commit(ctx, id, p)
+}
+
+// orNothing keeps a step that turned out to have nothing to do from looking
+// like one that failed, after which memory would be read anew.
+func orNothing(err error) error {
+	if errors.Is(err, errNothing) {
+		return nil
+	}
+	return err
 }
 
 // replaceKey replaces the member key this device was given, by a commit that

@@ -116,8 +116,11 @@ func (c *Client) reform(ctx context.Context, id proto.ConversationID) error {
 			return errors.Join(err, ErrUnknownChat)
 		}
 		offered, err := t.reforms(cv)
-		if err != nil || len(offered) > 0 {
-			return errors.Join(err, errNothing)
+		if err != nil {
+			return err
+		}
+		if len(offered) > 0 {
+			return errNothing
 		}
 		me, err := t.identity()
 		if err != nil {
