@@ -85,21 +85,21 @@ func (c *Client) settle(ctx context.Context, id proto.ConversationID) error {
 		if err != nil || open == nil {
 			return err
 		}
-		if err := c.submit(ctx, id, open); err != nil && !refused(err) {
+		if err := c.submit(ctx, id, open); err != nil && !definite(err) {
 			return err
 		}
 	}
 }
 
-// submit sends a stored commit. On a refusal that is not a lost race it is
-// discarded; a lost race is left to the log, which names the winner.
+// submit sends a stored commit. On a definite refusal that is not a lost race it
+// is discarded; a lost race is left to the log, which names the winner.
 func (c *Client) submit(ctx context.Context, id proto.ConversationID, p *pending) error {
 	err := c.uploadPending(ctx, id, p)
 	if err == nil {
 		var resp proto.CommitResponse
 		err = c.call(ctx, Conversations, proto.Commit, &proto.CommitRequest{Entry: p.Entry, Extra: p.Extra}, &resp)
 	}
-	if !refused(err) || errors.Is(err, proto.Conflict) {
+	if !definite(err) || errors.Is(err, proto.Conflict) {
 		return err
 	}
 	return errors.Join(err, c.discard(ctx, id, p))

@@ -153,6 +153,13 @@ func refused(err error) bool {
 	return errors.As(err, &e)
 }
 
+// definite tells that the server did not do what it was asked to: unavailable
+// says nothing about a write, and what is busy may be asked again unchanged.
+func definite(err error) bool {
+	var e *proto.Error
+	return errors.As(err, &e) && !e.Retriable() && e.Code != proto.Unavailable
+}
+
 func (c *Client) isLive(ctx context.Context, id proto.ConversationID) (live bool, err error) {
 	err = c.step(ctx, func(t *tx) error {
 		cv, err := t.conv(id)

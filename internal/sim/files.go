@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"slices"
 
@@ -27,7 +28,9 @@ func (f *memFiles) blob(id proto.BlobID) *memBlob {
 
 // PutPart implements store.Files.
 func (f *memFiles) PutPart(id proto.BlobID, _ uint64, n uint32, b []byte) error {
-	f.blob(id).parts[n] = slices.Clone(b)
+	if blob := f.blob(id); blob.whole == nil {
+		blob.parts[n] = slices.Clone(b)
+	}
 	return nil
 }
 
@@ -38,6 +41,9 @@ func (f *memFiles) Parts(id proto.BlobID, size uint64) ([]byte, error) {
 		return nil, nil
 	}
 	bits := make([]byte, (size/proto.MaxBlobPart+8)/8)
+	if b.whole != nil {
+		return bytes.Repeat([]byte{0xff}, len(bits)), nil
+	}
 	for n := range b.parts {
 		bits[n/8] |= 1 << (n % 8)
 	}

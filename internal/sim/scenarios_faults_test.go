@@ -15,9 +15,9 @@ func init() {
 		// The server dies at writes, and its disk fails.
 		{"server-crashes", func(p *play) {
 			p.people("ann", "bob", "cal")
-			p.Server.WriteFaults = 0.15
+			p.Server.WriteFaults = 0.3
 			p.tolerate(p.dev("ann/1").Tell("new chat", again(newChat("house", "bob", "cal"))))
-			for range 5 {
+			for range 8 {
 				p.tolerate(p.Send(p.dev("ann/1"), "house"), p.Send(p.dev("bob/1"), "house"), p.Send(p.dev("cal/1"), "house"))
 				p.rest(20 * time.Second)
 			}
