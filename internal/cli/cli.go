@@ -33,6 +33,7 @@ type Streams struct {
 type commands struct {
 	globals
 
+	Serve   serveCommand   `cmd:"" help:"Run a server; the first start prints an invitation."`
 	Invite  inviteCommand  `cmd:"" help:"Make an invitation for another person (admins of the server)."`
 	Join    joinCommand    `cmd:"" help:"Make an account with an invitation; this becomes its first device."`
 	Link    linkCommand    `cmd:"" help:"Make this a further device of your account: shows a code and waits."`

@@ -25,20 +25,21 @@ type ACME struct {
 // acmeIdentity gets and renews the certificate of host, by the TLS-ALPN-01
 // challenge on the port the server listens on. This is the only thing in a
 // server that opens connections. It returns at once; until the certificate is
-// there, handshakes fail. obtained is called after each success and failure.
-func acmeIdentity(ctx context.Context, dir, host string, port int, acme ACME, obtained func(error)) (identity, error) {
-	magic := newMagic(dir, port, acme, obtained)
+// there, handshakes fail. failed is told why it is not there yet.
+func acmeIdentity(ctx context.Context, dir, host string, port int, acme ACME, failed func(error)) (identity, error) {
+	there := make(chan struct{})
+	magic, stop := newMagic(dir, port, acme, sync.OnceFunc(func() { close(there) }), failed)
 	if err := magic.ManageAsync(ctx, []string{host}); err != nil {
+		stop()
 		return identity{}, fmt.Errorf("certificate of %s: %v", host, err)
 	}
 	config := tlsConfig()
 	config.GetCertificate = magic.GetCertificate
 	config.NextProtos = []string{"h2", "http/1.1", "acme-tls/1"}
-	return identity{config: config}, nil
+	return identity{config: config, there: there, stop: stop}, nil
 }
 
-func newMagic(dir string, port int, acme ACME, obtained func(error)) *certmagic.Config {
-	var magic *certmagic.Config
+func newMagic(dir string, port int, acme ACME, obtained func(), failed func(error)) (magic *certmagic.Config, stop func()) {
 	cache := certmagic.NewCache(certmagic.CacheOptions{
 		GetConfigForCert: func(certmagic.Certificate) (*certmagic.Config, error) { return magic, nil },
 		Logger:           zap.NewNop(),
@@ -48,7 +49,12 @@ func newMagic(dir string, port int, acme ACME, obtained func(error)) *certmagic.
 		OCSP:    certmagic.OCSPConfig{DisableStapling: true},
 		Logger:  zap.NewNop(),
 		OnEvent: func(_ context.Context, event string, data map[string]any) error {
-			report(event, data, obtained)
+			switch event {
+			case "cached_managed_cert": // just got, or kept from before
+				obtained()
+			case "cert_failed":
+				failed(fmt.Errorf("%v", data["error"]))
+			}
 			return nil
 		},
 	})
@@ -60,20 +66,7 @@ func newMagic(dir string, port int, acme ACME, obtained func(error)) *certmagic.
 		CA: directory, TestCA: directory, Email: acme.Email, Agreed: true, TrustedRoots: acme.Roots,
 		DisableHTTPChallenge: true, AltTLSALPNPort: port, Logger: zap.NewNop(),
 	})}
-	return magic
-}
-
-func report(event string, data map[string]any, obtained func(error)) {
-	switch event {
-	case "cert_obtained":
-		obtained(nil)
-	case "cert_failed":
-		err, ok := data["error"].(error)
-		if !ok {
-			err = fmt.Errorf("%v", data["error"])
-		}
-		obtained(err)
-	}
+	return magic, cache.Stop
 }
 
 // filePair is a certificate and key read from files, looked at again once a

@@ -1,7 +1,6 @@
 package serve
 
 import (
-	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
@@ -9,7 +8,7 @@ import (
 	"log"
 	"net"
 	"net/http/httptest"
-	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -49,48 +48,50 @@ func authority(t *testing.T, port int) (directory string, own *x509.CertPool, is
 }
 
 func TestACertificateComesByACME(t *testing.T) {
-	if testing.Short() {
-		t.Skip("needs some seconds")
-	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, text, _ := net.SplitHostPort(l.Addr().String())
-	port, _ := strconv.Atoi(text)
-	directory, own, issued := authority(t, port)
-	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
-	defer cancel()
-	obtained := make(chan error, 16)
-	id, err := acmeIdentity(ctx, t.TempDir(), "localhost", port, ACME{Directory: directory, Roots: own}, func(err error) { obtained <- err })
+	directory, own, issued := authority(t, l.Addr().(*net.TCPAddr).Port)
+	dir := t.TempDir()
+	config := Config{Data: dir, Host: "localhost", Listener: l, ACME: ACME{Directory: directory, Roots: own}}
+	r := start(t, config)
+	if r.ready.Fingerprint != "" || len(r.invitation().Server.Pin) != 0 || !strings.HasPrefix(r.ready.URL, "https://localhost:") {
+		t.Errorf("%+v", r.ready)
+	}
+	first := certificateOf(t, r.ready.URL, issued())
+	r.stop()
+	if config.Listener, err = net.Listen("tcp", l.Addr().String()); err != nil {
+		t.Fatal(err)
+	}
+	again := certificateOf(t, start(t, config).ready.URL, issued())
+	if !first.Equal(again) {
+		t.Error("a restart asked for another certificate")
+	}
+}
+
+// certificateOf connects as a client that trusts roots does.
+func certificateOf(t *testing.T, url string, roots *x509.CertPool) *x509.Certificate {
+	t.Helper()
+	conn, err := tls.Dial("tcp", strings.TrimPrefix(url, "https://"), &tls.Config{RootCAs: roots})
 	if err != nil {
 		t.Fatal(err)
 	}
-	listener := tls.NewListener(l, id.config)
-	defer listener.Close()
-	go func() {
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				conn.(*tls.Conn).Handshake()
-				conn.Close()
-			}()
-		}
-	}()
+	defer conn.Close()
+	return conn.ConnectionState().PeerCertificates[0]
+}
+
+func TestAnACMEAuthorityThatIsAwayStopsNothing(t *testing.T) {
+	dead := httptest.NewTLSServer(nil)
+	dead.Close()
+	failed := make(chan error, 1)
+	_, err := acmeIdentity(t.Context(), t.TempDir(), "localhost", 1, ACME{Directory: dead.URL}, func(err error) { failed <- err })
+	if err != nil {
+		t.Fatal(err)
+	}
 	select {
-	case err := <-obtained:
-		if err != nil {
-			t.Fatal(err)
-		}
-	case <-ctx.Done():
-		t.Fatal("no certificate within a minute")
+	case <-failed:
+	case <-time.After(10 * time.Second):
+		t.Error("nobody is told")
 	}
-	conn, err := tls.Dial("tcp", l.Addr().String(), &tls.Config{ServerName: "localhost", RootCAs: issued()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	conn.Close()
 }

@@ -25,6 +25,11 @@ type identity struct {
 	// pin is SHA-256 of the certificate's SubjectPublicKeyInfo; nil for a
 	// certificate that clients check against public authorities.
 	pin []byte
+	// there is closed once a certificate that has to be got is there; nil if it
+	// is there from the start.
+	there <-chan struct{}
+	// stop ends the renewals; nil if there are none.
+	stop func()
 }
 
 // tlsConfig is what every certificate is served with: TLS 1.3, preferring the

@@ -1,0 +1,357 @@
+// Package serve runs a server: the data folder, the certificate, the services
+// and their interface, from start to stop. Start with Run.
+//
+// A server opens no connection to anybody, except for its certificate if it is
+// given a public host name.
+package serve
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"codeberg.org/huis/huis/internal/client"
+	"codeberg.org/huis/huis/internal/delivery"
+	"codeberg.org/huis/huis/internal/delivery/session"
+	"codeberg.org/huis/huis/internal/delivery/store"
+	"codeberg.org/huis/huis/internal/delivery/store/blobdir"
+	"codeberg.org/huis/huis/internal/delivery/store/sqlite"
+	"codeberg.org/huis/huis/internal/directory"
+	"codeberg.org/huis/huis/internal/httpapi"
+)
+
+const (
+	// stopTime is how long requests under way have to finish at a stop.
+	stopTime = 10 * time.Second
+	// certificateTime is how long a start waits for a certificate by ACME.
+	certificateTime = 15 * time.Second
+	defaultPort     = "8443"
+)
+
+// Clock is the server's time.
+type Clock interface{ Now() time.Time }
+
+// Config says how to run. Only Data is needed.
+type Config struct {
+	Data   string // the data folder; made if it is not there
+	Listen string // host:port; port 0 draws one once and keeps it
+	Host   string // public name; with it the certificate comes by ACME, unless from files
+	Cert   string // PEM files of a certificate and its key, instead of an own one
+	Key    string
+	ACME   ACME
+
+	OperatorKey   string // file of the key that seals names; in the data folder if empty
+	RetentionDays int    // entries live that long; 0 for 30
+
+	Event    func(Event) // told of each state, one call at a time; may be nil
+	Log      *slog.Logger
+	Clock    Clock
+	Listener net.Listener // instead of Listen, for tests
+}
+
+// Event is a state the server came to.
+type Event struct {
+	Event       string `json:"event"` // ready, stopping, stopped
+	URL         string `json:"url,omitempty"`
+	Invite      string `json:"invite,omitempty"`      // the first invitation, while nobody has joined
+	Fingerprint string `json:"fingerprint,omitempty"` // SHA-256 of the own certificate's key, hex
+}
+
+// Error is why a server does not start, with the way out.
+type Error struct {
+	err  error
+	hint string
+}
+
+func (e *Error) Error() string { return e.err.Error() }
+func (e *Error) Unwrap() error { return e.err }
+
+// Hint says what to do.
+func (e *Error) Hint() string { return e.hint }
+
+func hinted(hint, format string, args ...any) error {
+	return &Error{fmt.Errorf(format, args...), hint}
+}
+
+type systemClock struct{}
+
+func (systemClock) Now() time.Time { return time.Now() }
+
+func (c *Config) setDefaults() {
+	if c.Listen == "" {
+		c.Listen = "127.0.0.1:" + defaultPort
+		if c.Host != "" {
+			c.Listen = ":443"
+		}
+	}
+	if c.Event == nil {
+		c.Event = func(Event) {}
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Clock == nil {
+		c.Clock = systemClock{}
+	}
+}
+
+// Run runs a server until ctx ends, and then stops it: requests under way
+// finish, connections close, the database is put in order. The error says why it
+// could not start or go on; those with a way out are *Error.
+func Run(ctx context.Context, c Config) error {
+	c.setDefaults()
+	if err := noCoreDumps(); err != nil {
+		c.Log.Warn("core dumps could not be switched off", "err", err)
+	}
+	if err := makeFolder(c.Data); err != nil {
+		return hinted("choose a folder this user may write to: --data DIR", "the data folder cannot be made: %w", err)
+	}
+	unlock, err := lock(filepath.Join(c.Data, lockFile))
+	if err != nil {
+		return lockError(err)
+	}
+	defer unlock()
+	s := &server{Config: c}
+	if err := s.open(ctx); err != nil {
+		return errors.Join(explain(err), s.close())
+	}
+	err = s.serve(ctx)
+	return errors.Join(explain(err), s.close())
+}
+
+func lockError(err error) error {
+	if errors.Is(err, errLocked) {
+		return hinted("stop the other one first, or choose another folder: --data DIR", "%w", err)
+	}
+	return hinted("is the folder on a local disk, and may this user write to it?", "the data folder cannot be locked: %w", err)
+}
+
+// server is a running server's parts.
+type server struct {
+	Config
+	key      store.OperatorKey
+	store    store.Store
+	files    store.Files
+	listener net.Listener
+	identity identity
+	url      string // https://host[:port]
+	http     *http.Server
+	delivery *delivery.Service
+	served   bool // until it was told to stop
+}
+
+// open makes everything ready to serve, in the order in which it can fail with
+// the least effect.
+func (s *server) open(ctx context.Context) (err error) {
+	if s.key, err = s.operatorKey(); err != nil {
+		return err
+	}
+	if err := s.openStore(ctx); err != nil {
+		return err
+	}
+	if err := s.listen(); err != nil {
+		return err
+	}
+	if err := s.identify(ctx); err != nil {
+		return err
+	}
+	return s.wire(ctx)
+}
+
+// openStore opens the database and the blobs.
+func (s *server) openStore(ctx context.Context) error {
+	db, err := sqlite.Open(ctx, filepath.Join(s.Data, databaseFile))
+	if err != nil {
+		return err
+	}
+	s.store = db
+	s.files, err = blobdir.Open(filepath.Join(s.Data, blobsFolder))
+	return err
+}
+
+// wire puts the services together.
+func (s *server) wire(ctx context.Context) (err error) {
+	origin := s.url[len("https://"):]
+	sessions := session.New(s.Clock)
+	s.delivery, err = delivery.Open(ctx, delivery.Config{
+		Store: s.store, Files: s.files, Sessions: sessions, Clock: s.Clock, Key: s.key,
+		Origin: origin, Log: s.Log, RetentionDays: s.RetentionDays,
+	})
+	if err != nil {
+		return err
+	}
+	accounts := directory.New(directory.Config{
+		Store: s.store, Key: s.key, Clock: s.Clock, Sessions: sessions, Origin: origin, Joined: s.joined,
+	})
+	s.http = httpapi.NewHTTP(httpapi.NewHandler(httpapi.Config{
+		Directory: accounts, Delivery: s.delivery, Sessions: sessions, Clock: s.Clock, Log: s.Log,
+	})).Server()
+	return nil
+}
+
+// serve answers until ctx ends or the listener fails.
+func (s *server) serve(ctx context.Context) error {
+	invite, err := s.firstInvitation(ctx)
+	if err != nil {
+		return err
+	}
+	upkeep, stop := context.WithCancel(ctx)
+	kept := make(chan struct{})
+	go func() {
+		defer close(kept)
+		s.delivery.Run(upkeep)
+	}()
+	defer func() { stop(); <-kept }()
+	failed := make(chan error, 1)
+	go func() { failed <- s.http.Serve(tls.NewListener(httpapi.Gate(s.listener), s.identity.config)) }()
+	if s.awaitCertificate(ctx) {
+		s.Event(Event{Event: "ready", URL: s.url, Invite: invite, Fingerprint: hex.EncodeToString(s.identity.pin)})
+	}
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	s.Event(Event{Event: "stopping"})
+	s.served = true
+	return s.stop()
+}
+
+// awaitCertificate waits for a certificate that comes by ACME, but not so long
+// that nobody is told of the server; false if ctx ended.
+func (s *server) awaitCertificate(ctx context.Context) bool {
+	if s.identity.there == nil {
+		return ctx.Err() == nil
+	}
+	select {
+	case <-s.identity.there:
+	case <-time.After(certificateTime):
+	case <-ctx.Done():
+	}
+	return ctx.Err() == nil
+}
+
+// stop lets requests under way finish, within stopTime.
+func (s *server) stop() error {
+	ctx, cancel := context.WithTimeout(context.Background(), stopTime)
+	defer cancel()
+	if err := s.http.Shutdown(ctx); err != nil {
+		return s.http.Close()
+	}
+	return nil
+}
+
+// close gives back what open took.
+func (s *server) close() (err error) {
+	if s.identity.stop != nil {
+		s.identity.stop()
+	}
+	if s.listener != nil {
+		s.listener.Close()
+	}
+	if s.store != nil {
+		err = s.store.Close()
+	}
+	if err == nil && s.served {
+		s.Event(Event{Event: "stopped"})
+	}
+	return err
+}
+
+// listen opens the port: the one asked for, or for port 0 the one had last.
+func (s *server) listen() error {
+	if s.Listener != nil {
+		s.listener = s.Listener
+		return s.name()
+	}
+	host, port, err := net.SplitHostPort(s.Listen)
+	if err != nil {
+		return hinted("write it as 127.0.0.1:8443 or :443", "the address to listen on is not one: %w", err)
+	}
+	drawn := port == "0"
+	if last := lastPort(s.Data); drawn && last != 0 {
+		port = strconv.Itoa(last)
+	}
+	s.listener, err = net.Listen("tcp", net.JoinHostPort(host, port))
+	if err != nil {
+		return hinted("choose another address with --listen, or stop the program that uses it", "cannot listen on %s: %w", net.JoinHostPort(host, port), err)
+	}
+	if drawn {
+		if err := rememberPort(s.Data, s.port()); err != nil {
+			return err
+		}
+	}
+	return s.name()
+}
+
+func (s *server) port() int {
+	if a, ok := s.listener.Addr().(*net.TCPAddr); ok {
+		return a.Port
+	}
+	return 0
+}
+
+// name sets the URL under which clients reach the server.
+func (s *server) name() error {
+	host := s.Host
+	if host == "" {
+		host = reachable(s.listener.Addr())
+	}
+	if port := s.port(); port != 443 {
+		host = net.JoinHostPort(host, strconv.Itoa(port))
+	}
+	s.url = "https://" + host
+	return nil
+}
+
+// reachable is the host to call a listener by: its own, or for "any" the first
+// address of this machine that is not loopback.
+func reachable(addr net.Addr) string {
+	tcp, ok := addr.(*net.TCPAddr)
+	if !ok {
+		return "localhost"
+	}
+	if !tcp.IP.IsUnspecified() {
+		return tcp.IP.String()
+	}
+	all, _ := net.InterfaceAddrs()
+	for _, a := range all {
+		if n, ok := a.(*net.IPNet); ok && n.IP.IsGlobalUnicast() {
+			return n.IP.String()
+		}
+	}
+	return "127.0.0.1"
+}
+
+// identify gets the certificate.
+func (s *server) identify(ctx context.Context) (err error) {
+	switch {
+	case s.Cert != "" || s.Key != "":
+		s.identity, err = fileIdentity(s.Cert, s.Key, s.Log)
+		if err != nil {
+			return hinted("--cert and --key each name a PEM file, and belong together", "%w", err)
+		}
+	case s.Host != "":
+		s.identity, err = acmeIdentity(ctx, s.Data, s.Host, s.port(), s.ACME, s.notObtained)
+	default:
+		hosts := []string{reachable(s.listener.Addr()), "localhost", "127.0.0.1", "::1"}
+		s.identity, err = ownIdentity(filepath.Join(s.Data, tlsFolder), hosts, s.Clock.Now())
+	}
+	return err
+}
+
+// notObtained tells the operator why a certificate by ACME is not there.
+func (s *server) notObtained(err error) {
+	s.Log.Warn("the certificate could not be got yet; is port 443 reachable under the host's name? it is tried again", "err", err)
+}
+
+// ref is the server as an invitation names it.
+func (s *server) ref() client.ServerRef { return client.ServerRef{URL: s.url, Pin: s.identity.pin} }

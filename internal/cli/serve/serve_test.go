@@ -1,0 +1,211 @@
+package serve
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"codeberg.org/huis/huis/internal/cli/serve/servetest"
+	"codeberg.org/huis/huis/internal/client"
+	"codeberg.org/huis/huis/internal/httpapi/dial"
+	"codeberg.org/huis/huis/internal/proto"
+)
+
+// running is a server under test, over real TLS on loopback.
+type running struct {
+	t      *testing.T
+	ready  Event
+	events chan Event
+	log    *strings.Builder
+	stop   func() error // ends it and returns what Run returned
+}
+
+// start runs a server on dir and waits until it is ready.
+func start(t *testing.T, c Config) *running {
+	t.Helper()
+	r, err := tryStart(t, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func tryStart(t *testing.T, c Config) (*running, error) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	r := &running{t: t, events: make(chan Event, 16), log: new(strings.Builder)}
+	c.Event = func(e Event) { r.events <- e }
+	if c.Listen == "" {
+		c.Listen = "127.0.0.1:0"
+	}
+	c.Log = slog.New(slog.NewTextHandler(r.log, nil))
+	ended := make(chan error, 1)
+	go func() { ended <- Run(ctx, c) }()
+	select {
+	case r.ready = <-r.events:
+	case err := <-ended:
+		cancel()
+		return nil, err
+	case <-time.After(20 * time.Second):
+		t.Fatal("not ready within 20 s")
+	}
+	var result error
+	stopped := false
+	r.stop = func() error {
+		if !stopped {
+			stopped = true
+			cancel()
+			result = <-ended
+		}
+		return result
+	}
+	t.Cleanup(func() { r.stop() })
+	return r, nil
+}
+
+func (r *running) invitation() client.Invitation {
+	r.t.Helper()
+	i, err := client.ParseInvitation(r.ready.Invite)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return i
+}
+
+func (r *running) dial(ref client.ServerRef) client.Transport {
+	r.t.Helper()
+	transport, err := dial.New(ref)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return transport
+}
+
+func TestTheFirstStartMakesEverything(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "new", "data")
+	r := start(t, Config{Data: dir})
+	if r.ready.Event != "ready" || r.ready.Invite == "" || len(r.ready.Fingerprint) != 64 {
+		t.Fatalf("%+v", r.ready)
+	}
+	i := r.invitation()
+	var info proto.InfoResponse
+	if err := r.dial(i.Server).Call(t.Context(), client.Anonymous, proto.Info, &proto.InfoRequest{}, &info); err != nil {
+		t.Fatal(err)
+	}
+	if "https://"+info.Origin != r.ready.URL || len(info.StampKeys) != 1 {
+		t.Errorf("%+v", info)
+	}
+	var check proto.InviteCheckResponse
+	if err := r.dial(i.Server).Call(t.Context(), client.Anonymous, proto.InviteCheck, &proto.InviteCheckRequest{Invite: i.Token}, &check); err != nil || check.Uses != 1 {
+		t.Errorf("%+v, %v", check, err)
+	}
+	filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+		if info, _ := d.Info(); err == nil && info.Mode().Perm()&0o077 != 0 {
+			t.Errorf("%s may be read by others: %v", path, info.Mode())
+		}
+		return err
+	})
+	if err := r.stop(); err != nil || (<-r.events).Event != "stopping" || (<-r.events).Event != "stopped" {
+		t.Errorf("stop: %v", err)
+	}
+	if r.log.Len() != 0 {
+		t.Errorf("a start and stop without trouble logs %q", r.log)
+	}
+}
+
+func TestARestartKeepsPortKeyAndFirstInvitation(t *testing.T) {
+	dir := t.TempDir()
+	first := start(t, Config{Data: dir})
+	first.stop()
+	second := start(t, Config{Data: dir})
+	if first.ready != second.ready {
+		t.Errorf("first %+v, then %+v", first.ready, second.ready)
+	}
+}
+
+func TestADamagedFirstInvitationIsMadeAnew(t *testing.T) {
+	dir := t.TempDir()
+	first := start(t, Config{Data: dir})
+	first.stop()
+	os.Truncate(filepath.Join(dir, invitationFile), 3)
+	second := start(t, Config{Data: dir})
+	if first.ready.Invite == second.ready.Invite || second.ready.Invite == "" {
+		t.Errorf("%q", second.ready.Invite)
+	}
+	servetest.NewPeer(t, second.dial(second.invitation().Server)).Join(second.invitation().Token, "alice")
+}
+
+func TestASecondServerOnTheFolderIsRefused(t *testing.T) {
+	dir := t.TempDir()
+	start(t, Config{Data: dir})
+	_, err := tryStart(t, Config{Data: dir})
+	var hint *Error
+	if !errors.Is(err, errLocked) || !errors.As(err, &hint) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestAPortInUseIsSaid(t *testing.T) {
+	r := start(t, Config{Data: t.TempDir()})
+	_, err := tryStart(t, Config{Data: t.TempDir(), Listen: strings.TrimPrefix(r.ready.URL, "https://")})
+	var hint *Error
+	if !errors.As(err, &hint) || !strings.Contains(err.Error(), "cannot listen") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestAnotherServerIsNotTheOnePinned(t *testing.T) {
+	one, other := start(t, Config{Data: t.TempDir()}), start(t, Config{Data: t.TempDir()})
+	ref := one.invitation().Server
+	ref.URL = other.ready.URL
+	var pin *client.PinError
+	err := one.dial(ref).Call(t.Context(), client.Anonymous, proto.Info, &proto.InfoRequest{}, &proto.InfoResponse{})
+	if !errors.As(err, &pin) || pin.Want != one.ready.Fingerprint || pin.Got != other.ready.Fingerprint {
+		t.Errorf("call: %v", err)
+	}
+	if err := one.dial(ref).Listen(t.Context(), client.Account, proto.Subscribe{}, func(proto.Hint) {}); !errors.As(err, &pin) {
+		t.Errorf("listen: %v", err)
+	}
+	ref.Pin = nil
+	err = one.dial(ref).Call(t.Context(), client.Anonymous, proto.Info, &proto.InfoRequest{}, &proto.InfoResponse{})
+	if !errors.Is(err, client.ErrUnreachable) {
+		t.Errorf("an own certificate without pin: %v", err)
+	}
+}
+
+func TestDamageIsSaid(t *testing.T) {
+	dir := t.TempDir()
+	start(t, Config{Data: dir}).stop()
+	for name, spoil := range map[string]func(path string){
+		databaseFile:           func(p string) { os.Truncate(p, 1000) },
+		operatorFile:           func(p string) { os.Remove(p) },
+		operatorFile + " ":     func(p string) { os.WriteFile(strings.TrimSpace(p), make([]byte, 32), 0o600) },
+		operatorFile + "  ":    func(p string) { os.Truncate(strings.TrimSpace(p), 7) },
+		tlsFolder + "/key.pem": func(p string) { os.Truncate(p, 20) },
+		databaseFile + " ": func(p string) {
+			b, _ := os.ReadFile(strings.TrimSpace(p))
+			for i := 4096; i < len(b); i += 512 {
+				b[i] ^= 0x55
+			}
+			os.WriteFile(strings.TrimSpace(p), b, 0o600)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			copied := t.TempDir()
+			if err := os.CopyFS(copied, os.DirFS(dir)); err != nil {
+				t.Fatal(err)
+			}
+			spoil(filepath.Join(copied, name))
+			_, err := tryStart(t, Config{Data: copied})
+			var hint *Error
+			if !errors.As(err, &hint) || hint.Hint() == "" {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
