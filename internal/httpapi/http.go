@@ -1,10 +1,12 @@
 package httpapi
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
 	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
@@ -16,7 +18,7 @@ import (
 
 // What a connection may cost while it does nothing useful.
 const (
-	headerTime  = 10 * time.Second // for the TLS handshake, and for a request's header
+	headerTime  = 30 * time.Second // for the TLS handshake, and for a request's header
 	idleTime    = 90 * time.Second
 	bodyTime    = 30 * time.Second // to read or write a body, and one second more for each
 	slowestRate = 16 << 10         // … of so many bytes
@@ -55,19 +57,31 @@ func (s *HTTP) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mux.ServeHTTP(w, r)
 }
 
-// Server returns an http.Server for s with every time and size bounded. It logs
-// nothing: its messages would name addresses.
+// Server returns an http.Server for s with every time and size bounded. Of what
+// it has to log only bugs are: the rest names addresses.
 func (s *HTTP) Server() *http.Server {
 	server := &http.Server{
 		Handler:           s,
 		ReadHeaderTimeout: headerTime,
 		IdleTimeout:       idleTime,
 		MaxHeaderBytes:    maxHeader,
-		ErrorLog:          log.New(io.Discard, "", 0),
+		ErrorLog:          log.New(bugs{s.api.Log}, "", 0),
 		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: 32},
 	}
 	server.RegisterOnShutdown(s.end)
 	return server
+}
+
+// bugs logs that a request panicked and where, without the address and the
+// message that net/http puts in the first line.
+type bugs struct{ log *slog.Logger }
+
+func (b bugs) Write(line []byte) (int, error) {
+	if bytes.HasPrefix(line, []byte("http: panic serving")) {
+		_, stack, _ := bytes.Cut(line, []byte{'\n'})
+		b.log.Error("a request ended in a bug of this program", "stack", string(stack))
+	}
+	return len(line), nil
 }
 
 func word(text string) http.HandlerFunc {

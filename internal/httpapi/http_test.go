@@ -3,6 +3,7 @@ package httpapi
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -210,6 +211,23 @@ func TestAPushConnectionTakesOnlySubscriptions(t *testing.T) {
 	})
 	if err == nil || resp.StatusCode != http.StatusForbidden {
 		t.Errorf("another site's page may connect: %v", err)
+	}
+}
+
+func TestABugIsLoggedWithoutAnAddress(t *testing.T) {
+	var log strings.Builder
+	h := bare()
+	h.Log = slog.New(slog.NewTextHandler(&log, nil))
+	h.routes[proto.Info] = route{max: small, serve: func(context.Context, []byte) ([]byte, error) { panic("bug") }}
+	s := httptest.NewUnstartedServer(nil)
+	s.Config = NewHTTP(h).Server()
+	s.StartTLS()
+	if _, err := s.Client().Post(s.URL+"/v1/info", proto.MediaType, nil); err == nil {
+		t.Error("a request that panics is answered")
+	}
+	s.Close()
+	if !strings.Contains(log.String(), "http_test.go") || strings.Contains(log.String(), "127.0.0.1") {
+		t.Errorf("logged %q", log.String())
 	}
 }
 

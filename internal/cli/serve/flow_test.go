@@ -158,6 +158,23 @@ func TestWhatWasAcknowledgedOutlivesAStop(t *testing.T) {
 	}
 }
 
+func TestARevokedDevicesConnectionFallsSilent(t *testing.T) {
+	r := start(t, Config{Data: t.TempDir()})
+	alice, bob := couple(t, r)
+	second := alice.AddDevice(r.dial(r.invitation().Server))
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	hints := make(chan proto.Hint, 16)
+	go second.Net.Listen(ctx, client.Account, proto.Subscribe{Sessions: []proto.SessionID{second.Session}}, func(h proto.Hint) { hints <- h })
+	<-hints // the one at the start
+	alice.Revoke(second)
+	wantCode(t, "its session", second.Try(client.Account, proto.PackageCount, &proto.PackageCountRequest{Session: second.Session}, &proto.PackageCountResponse{}), proto.BadSession)
+	bob.Call(client.Account, proto.InboxPost, &proto.InboxPostRequest{Session: bob.Session, Account: alice.Account, Sealed: servetest.Random(100)}, &proto.Empty{})
+	if h := <-hints; !h.Ended {
+		t.Error("a revoked device is told that the account got something")
+	}
+}
+
 func TestALinkingMailbox(t *testing.T) {
 	r := start(t, Config{Data: t.TempDir()})
 	alice, bob := couple(t, r)

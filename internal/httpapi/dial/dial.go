@@ -32,6 +32,9 @@ const (
 	// answerTime is how long the server may take to begin its answer after the
 	// whole request was sent; longer than any wait a request can ask for.
 	answerTime = 60 * time.Second
+	// idleTime is how long an unused connection is kept: less than the 30 s after
+	// which a server may close one it never got a request on.
+	idleTime = 25 * time.Second
 	// maxAnswer bounds an answer, in bytes: the largest is a full read with one
 	// more entry of maximal size.
 	maxAnswer  = 2*proto.MaxReadBytes + proto.MaxCommit + 1<<20
@@ -75,7 +78,7 @@ func httpClient(pin []byte, idle int) *http.Client {
 			TLSClientConfig:       tlsConfig(pin),
 			TLSHandshakeTimeout:   connectTime,
 			ResponseHeaderTimeout: answerTime,
-			IdleConnTimeout:       60 * time.Second,
+			IdleConnTimeout:       idleTime,
 			MaxIdleConnsPerHost:   idle,
 			DisableKeepAlives:     idle == 0,
 			DisableCompression:    true,

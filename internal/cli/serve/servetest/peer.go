@@ -29,6 +29,7 @@ type Peer struct {
 	origin string
 	stamp  proto.StampKey
 	m      ed25519.PrivateKey
+	signer kt.Signer
 }
 
 // Call makes a request that must be answered.
@@ -49,23 +50,62 @@ func (p *Peer) Try(lane client.Lane, m proto.Method, req, resp proto.Message) er
 // NewPeer is a person's first device that has not joined yet.
 func NewPeer(t testing.TB, net client.Transport) *Peer {
 	t.Helper()
+	p, e := device(t, net, kt.AccountID{})
+	genesis, err := kt.Genesis(time.Now(), p.signer, e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Links = [][]byte{genesis}
+	return p
+}
+
+// device draws a device's keys.
+func device(t testing.TB, net client.Transport, account kt.AccountID) (*Peer, kt.Enrolment) {
+	t.Helper()
 	p := &Peer{t: t, Net: net}
 	var info proto.InfoResponse
 	p.Call(client.Anonymous, proto.Info, &proto.InfoRequest{}, &info)
 	p.origin, p.stamp = info.Origin, info.StampKeys[len(info.StampKeys)-1]
 	_, p.m, _ = ed25519.GenerateKey(nil)
 	id, chainKey := kt.NewDeviceID(), kt.GenerateChainKey()
+	p.Device, p.signer = proto.DeviceID(id), kt.DeviceSigner(id, chainKey)
 	sign := func(b []byte) ([]byte, error) { return ed25519.Sign(p.m, b), nil }
-	e, err := kt.NewEnrolment(kt.AccountID{}, id, chainKey, kt.MessagePublicKey(p.m.Public().(ed25519.PublicKey)), sign)
+	e, err := kt.NewEnrolment(account, id, chainKey, kt.MessagePublicKey(p.m.Public().(ed25519.PublicKey)), sign)
 	if err != nil {
 		t.Fatal(err)
 	}
-	genesis, err := kt.Genesis(time.Now(), kt.DeviceSigner(id, chainKey), e)
+	return p, e
+}
+
+// AddDevice is a further device of the account, with connections of its own.
+func (p *Peer) AddDevice(net client.Transport) *Peer {
+	p.t.Helper()
+	d, e := device(p.t, net, kt.AccountID(p.Account))
+	p.grow(func(c kt.Chain) ([]byte, error) { return c.AddDevice(time.Now(), p.signer, e) })
+	d.Account, d.Links = p.Account, p.Links
+	d.Open()
+	return d
+}
+
+// Revoke revokes another device of the account.
+func (p *Peer) Revoke(d *Peer) {
+	p.t.Helper()
+	p.grow(func(c kt.Chain) ([]byte, error) { return c.Revoke(time.Now(), p.signer, kt.DeviceID(d.Device)) })
+}
+
+// grow appends a link to the account's chain.
+func (p *Peer) grow(link func(kt.Chain) ([]byte, error)) {
+	p.t.Helper()
+	chain, err := kt.Verify(p.Links)
 	if err != nil {
-		t.Fatal(err)
+		p.t.Fatal(err)
 	}
-	p.Device, p.Links = proto.DeviceID(id), [][]byte{genesis}
-	return p
+	b, err := link(chain)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.Call(client.Account, proto.ChainAppend, &proto.ChainAppendRequest{Session: p.Session, Link: b}, &proto.Empty{})
+	p.Links = append(p.Links, b)
 }
 
 // Nonce asks for a nonce.
