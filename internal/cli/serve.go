@@ -13,7 +13,7 @@ import (
 
 // serveCommand runs a server.
 type serveCommand struct {
-	Listen string `placeholder:"ADDR" help:"Where to listen: host:port (default 127.0.0.1:8443; with --host :443). Port 0 draws one and keeps it."`
+	Listen string `placeholder:"ADDR" help:"Where to listen: host:port (default 127.0.0.1:8443, or another port if that is taken; with --host :443). Port 0 draws one and keeps it."`
 	Host   string `placeholder:"NAME" help:"Public name of the server; its certificate is got by ACME, which needs port 443 reachable under NAME."`
 	Data   string `default:"./huis-data" placeholder:"DIR" help:"Folder of everything the server keeps (default ./huis-data)."`
 

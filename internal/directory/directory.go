@@ -52,6 +52,7 @@ type Service struct {
 	// and the growth of the chain: no session opens on a chain that a
 	// revocation has just left behind.
 	chains [64]sync.RWMutex
+	expiry expiry
 }
 
 // New returns a service.
@@ -68,7 +69,7 @@ func (s *Service) chainLock(id proto.AccountID) *sync.RWMutex {
 
 // InviteCheck tells what is left of an invitation; it consumes nothing.
 func (s *Service) InviteCheck(ctx context.Context, r *proto.InviteCheckRequest) (*proto.InviteCheckResponse, error) {
-	i, err := s.Store.Invite(ctx, r.Invite.Hash(), store.MinuteOf(s.Clock.Now()))
+	i, err := s.Store.Invite(ctx, r.Invite.Hash(), s.expiry.minute(r.Invite.Hash(), s.Clock.Now()))
 	if err != nil {
 		return nil, err
 	}
@@ -89,7 +90,7 @@ func (s *Service) Register(ctx context.Context, r *proto.RegisterRequest) (*prot
 		return nil, proto.Refuse(proto.BadChain)
 	}
 	id := proto.AccountID(chain.Account())
-	_, err = s.Store.CreateAccount(ctx, r.Invite.Hash(), store.MinuteOf(s.Clock.Now()), store.Account{
+	_, err = s.Store.CreateAccount(ctx, r.Invite.Hash(), s.expiry.minute(r.Invite.Hash(), s.Clock.Now()), store.Account{
 		ID:     id,
 		Lookup: s.lookup(r.Handle),
 		Handle: s.Key.Seal("handle", id[:], []byte(r.Handle)),
@@ -151,9 +152,13 @@ func (s *Service) Invite(ctx context.Context, r *proto.InviteRequest) (*proto.Em
 	case r.Expires <= uint64(now.Unix()):
 		return nil, proto.Refuse(proto.InviteExpired)
 	}
-	return &proto.Empty{}, s.Store.AddInvite(ctx, store.Invite{
+	err = s.Store.AddInvite(ctx, store.Invite{
 		Token: r.TokenHash, Uses: r.Uses, Expires: store.Minute(r.Expires / 60),
 	})
+	if err == nil {
+		s.expiry.add(r.TokenHash, r.Expires, now)
+	}
+	return &proto.Empty{}, err
 }
 
 // Lookup returns the account behind a handle with its chain, at most

@@ -3,13 +3,12 @@ package directory
 import (
 	"crypto/ed25519"
 	"errors"
-	"path/filepath"
 	"testing"
 	"time"
 
 	"codeberg.org/huis/huis/internal/delivery/session"
 	"codeberg.org/huis/huis/internal/delivery/store"
-	"codeberg.org/huis/huis/internal/delivery/store/sqlite"
+	"codeberg.org/huis/huis/internal/delivery/store/mem"
 	"codeberg.org/huis/huis/internal/proto"
 	"codeberg.org/huis/huis/kt"
 )
@@ -29,11 +28,7 @@ type world struct {
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	c := &clock{time.Unix(1_800_000_000, 0)}
-	s, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "huis.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { s.Close() })
+	s := mem.New()
 	return &world{t: t, clock: c, store: s, Service: New(Config{
 		Store: s, Key: store.NewOperatorKey(), Clock: c, Sessions: session.New(c), Origin: "huis.example",
 	})}
@@ -222,6 +217,29 @@ func TestOnlyAdminsInvite(t *testing.T) {
 		}
 	}
 	wantCode(t, "the third of two", w.register(newPerson(t, w.clock.t), token, "erin"), proto.InviteUsed)
+}
+
+func TestAnInvitationEndsToTheSecond(t *testing.T) {
+	w := newWorld(t)
+	alice := w.join("alice")
+	admin, _ := w.open(alice, alice.device)
+	token := proto.New[proto.Token]()
+	_, err := w.Invite(t.Context(), &proto.InviteRequest{Session: admin, TokenHash: token.Hash(), Uses: 2, Expires: uint64(w.clock.t.Unix()) + 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.clock.t = w.clock.t.Add(time.Second)
+	bob := newPerson(t, w.clock.t)
+	if err := w.register(bob, token, "bob"); err != nil {
+		t.Errorf("a second before its end: %v", err)
+	}
+	w.clock.t = w.clock.t.Add(time.Second)
+	wantCode(t, "at its end", w.register(newPerson(t, w.clock.t), token, "carol"), proto.InviteExpired)
+	_, err = w.InviteCheck(t.Context(), &proto.InviteCheckRequest{Invite: token})
+	wantCode(t, "asked at its end", err, proto.InviteExpired)
+	if err := w.register(bob, token, "bob"); err != nil {
+		t.Errorf("a request that had its answer before: %v", err)
+	}
 }
 
 func TestASessionNeedsALiveDevicesSignature(t *testing.T) {

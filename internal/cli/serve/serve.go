@@ -16,6 +16,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"strconv"
+	"syscall"
 	"time"
 
 	"codeberg.org/huis/huis/internal/client"
@@ -42,7 +43,7 @@ type Clock interface{ Now() time.Time }
 // Config says how to run. Only Data is needed.
 type Config struct {
 	Data   string // the data folder; made if it is not there
-	Listen string // host:port; port 0 draws one once and keeps it
+	Listen string // host:port; port 0 draws one once and keeps it; see Config.address
 	Host   string // public name; with it the certificate comes by ACME, unless from files
 	Cert   string // PEM files of a certificate and its key, instead of an own one
 	Key    string
@@ -86,11 +87,8 @@ type systemClock struct{}
 func (systemClock) Now() time.Time { return time.Now() }
 
 func (c *Config) setDefaults() {
-	if c.Listen == "" {
-		c.Listen = "127.0.0.1:" + defaultPort
-		if c.Host != "" {
-			c.Listen = ":443"
-		}
+	if c.Listen == "" && c.Host != "" {
+		c.Listen = ":443"
 	}
 	if c.Event == nil {
 		c.Event = func(Event) {}
@@ -266,23 +264,22 @@ func (s *server) close() (err error) {
 	return err
 }
 
-// listen opens the port: the one asked for, or for port 0 the one had last.
-func (s *server) listen() error {
+// listen opens the port.
+func (s *server) listen() (err error) {
 	if s.Listener != nil {
 		s.listener = s.Listener
 		return s.name()
 	}
-	host, port, err := net.SplitHostPort(s.Listen)
+	address, drawn, err := s.address()
 	if err != nil {
 		return hinted("write it as 127.0.0.1:8443 or :443", "the address to listen on is not one: %w", err)
 	}
-	drawn := port == "0"
-	if last := lastPort(s.Data); drawn && last != 0 {
-		port = strconv.Itoa(last)
+	s.listener, err = net.Listen("tcp", address)
+	if s.Listen == "" && lastPort(s.Data) == 0 && errors.Is(err, syscall.EADDRINUSE) {
+		s.listener, err = net.Listen("tcp", "127.0.0.1:0")
 	}
-	s.listener, err = net.Listen("tcp", net.JoinHostPort(host, port))
 	if err != nil {
-		return hinted("choose another address with --listen, or stop the program that uses it", "cannot listen on %s: %w", net.JoinHostPort(host, port), err)
+		return hinted("choose another address with --listen, or stop the program that uses it", "cannot listen on %s: %w", address, err)
 	}
 	if drawn {
 		if err := rememberPort(s.Data, s.port()); err != nil {
@@ -290,6 +287,23 @@ func (s *server) listen() error {
 		}
 	}
 	return s.name()
+}
+
+// address is where to listen, and whether the port was not asked for: then the
+// one had last stays. Without any wish it is on loopback, at the default port if
+// that is free at the first start.
+func (s *server) address() (address string, drawn bool, err error) {
+	host, port := "127.0.0.1", defaultPort
+	if s.Listen != "" {
+		if host, port, err = net.SplitHostPort(s.Listen); err != nil {
+			return "", false, err
+		}
+	}
+	drawn = port == "0" || s.Listen == ""
+	if last := lastPort(s.Data); drawn && last != 0 {
+		port = strconv.Itoa(last)
+	}
+	return net.JoinHostPort(host, port), drawn, nil
 }
 
 func (s *server) port() int {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -25,7 +26,10 @@ type running struct {
 	stop   func() error // ends it and returns what Run returned
 }
 
-// start runs a server on dir and waits until it is ready.
+// anyAddress stands for no wish.
+const anyAddress = "any"
+
+// start runs a server and waits until it is ready.
 func start(t *testing.T, c Config) *running {
 	t.Helper()
 	r, err := tryStart(t, c)
@@ -40,8 +44,11 @@ func tryStart(t *testing.T, c Config) (*running, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &running{t: t, events: make(chan Event, 16), log: new(strings.Builder)}
 	c.Event = func(e Event) { r.events <- e }
-	if c.Listen == "" {
+	switch c.Listen {
+	case "":
 		c.Listen = "127.0.0.1:0"
+	case anyAddress:
+		c.Listen = ""
 	}
 	c.Log = slog.New(slog.NewTextHandler(r.log, nil))
 	ended := make(chan error, 1)
@@ -156,6 +163,22 @@ func TestAPortInUseIsSaid(t *testing.T) {
 	var hint *Error
 	if !errors.As(err, &hint) || !strings.Contains(err.Error(), "cannot listen") {
 		t.Errorf("got %v", err)
+	}
+}
+
+func TestWithoutAWishAFreePortIsFoundAndKept(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:"+defaultPort)
+	if err == nil {
+		defer l.Close()
+	}
+	c := Config{Data: t.TempDir(), Listen: anyAddress}
+	first := start(t, c)
+	first.stop()
+	if l != nil {
+		l.Close()
+	}
+	if second := start(t, c); second.ready.URL != first.ready.URL {
+		t.Errorf("first %s, then %s", first.ready.URL, second.ready.URL)
 	}
 }
 
