@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -191,10 +192,11 @@ func TestCrashTestNoticesALoss(t *testing.T) {
 
 // The writer is held in its first commit until many wait.
 func TestWaitingRequestsShareOneCommit(t *testing.T) {
-	commits, hold := 0, make(chan struct{})
+	var commits atomic.Int32
+	hold := make(chan struct{})
 	s, err := open(context.Background(), filepath.Join(t.TempDir(), "huis.db"), func(p point) error {
 		if p == beforeCommit {
-			if commits++; commits == 1 {
+			if commits.Add(1) == 1 {
 				<-hold
 			}
 		}
@@ -213,7 +215,7 @@ func TestWaitingRequestsShareOneCommit(t *testing.T) {
 		})
 	}
 	put("first")
-	for len(s.writer.queue) > 0 || commits == 0 {
+	for len(s.writer.queue) > 0 || commits.Load() == 0 {
 		time.Sleep(time.Millisecond)
 	}
 	for i := range 300 {
@@ -224,8 +226,8 @@ func TestWaitingRequestsShareOneCommit(t *testing.T) {
 	}
 	close(hold)
 	all.Wait()
-	if commits != 3 { // the first, 256, 44
-		t.Errorf("301 requests took %d commits", commits)
+	if n := commits.Load(); n != 3 { // the first, 256, 44
+		t.Errorf("301 requests took %d commits", n)
 	}
 }
 
