@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"strings"
 )
 
 // Check judges a run and returns what it found broken, in a fixed order.
@@ -158,6 +159,23 @@ func (j *judge) holdsKey(device string) bool {
 	return false
 }
 
+// ownHistory tells whether another device of the same person may read the entry:
+// an account's devices hand their history to each other.
+func (j *judge) ownHistory(device string, en Entry) bool {
+	for _, other := range j.Owner {
+		if other != device && person(other) == person(device) && j.entitled(other, en) {
+			return true
+		}
+	}
+	return false
+}
+
+// person is the first part of a device's name, "ann" of "ann/1".
+func person(device string) string {
+	handle, _, _ := strings.Cut(device, "/")
+	return handle
+}
+
 // live are the keys whose leaves are in the tree.
 func (j *judge) live() map[ID]bool {
 	keys := make(map[ID]bool)
@@ -176,7 +194,7 @@ func (j *judge) agree() {
 	var want *View
 	for _, device := range slices.Sorted(maps.Keys(j.Views)) {
 		v := j.Views[device][j.conv]
-		if v == nil || !v.Active || j.Insiders[device] {
+		if v == nil || !v.Active || j.Excepted[device] {
 			continue
 		}
 		if !j.holdsKey(device) {
@@ -209,7 +227,7 @@ func (j *judge) agree() {
 	}
 	for mk := range live {
 		device := j.Owner[mk]
-		if v := j.Views[device][j.conv]; device != "" && !j.Insiders[device] && (v == nil || !v.Succeeded) && j.spans[mk].until == forever && (v == nil || !v.Active) {
+		if v := j.Views[device][j.conv]; device != "" && !j.Excepted[device] && (v == nil || !v.Succeeded) && j.spans[mk].until == forever && (v == nil || !v.Active) {
 			j.report("agree", "%s is a member by the log and does not know it", device)
 		}
 	}
@@ -258,7 +276,7 @@ func (j *judge) mayShow(device string, v *View, m Message) {
 	if j.Owner[en.MK] != m.From {
 		j.report("author", "%s shows entry %d as from %s, the key is %s's", device, m.Seq, m.From, j.Owner[en.MK])
 	}
-	if !j.entitled(device, en) && !v.Granted[m.ID] {
+	if !j.entitled(device, en) && !j.ownHistory(device, en) {
 		j.report("outside", "%s read entry %d of epoch %d, before it joined or after it was removed", device, m.Seq, en.Epoch)
 	}
 }
@@ -295,7 +313,7 @@ func (j *judge) reached(id string, en Entry) {
 			v = &View{}
 		}
 		has := slices.ContainsFunc(v.Messages, func(m Message) bool { return m.ID == id })
-		if has || j.Insiders[device] || !j.entitled(device, en) || excused(v, en.Seq) {
+		if has || j.Excepted[device] || !j.entitled(device, en) || excused(v, en.Seq) {
 			continue
 		}
 		j.report("delivered", "message %s at %d did not reach %s", id, en.Seq, device)

@@ -62,12 +62,11 @@ type View struct {
 	Succeeded     bool // it goes on in another conversation
 	Epoch         uint64
 	Authenticator string
-	Members       []string        // devices, in leaf order
-	MKs           map[uint32]ID   // leaf → member key
-	Messages      []Message       // in the order shown
-	Excused       []Span          // what it could not read, as the scenario ordered
-	Waiting       []string        // ids of messages not sent yet
-	Granted       map[string]bool // message ids it got by a history archive
+	Members       []string      // devices, in leaf order
+	MKs           map[uint32]ID // leaf → member key
+	Messages      []Message     // in the order shown
+	Excused       []Span        // what it could not read, as the scenario ordered
+	Waiting       []string      // ids of messages not sent yet
 }
 
 // Span is the sequence numbers from First to Last, both included.
@@ -81,7 +80,7 @@ type Evidence struct {
 	Promises []Promise
 	Views    map[string]map[ID]*View // by device and conversation
 	Seals    *Seals
-	Insiders map[string]bool // devices that do not keep to the protocol: nothing is asked of them
+	Excepted map[string]bool // devices of which nothing is asked: insiders, revoked ones
 }
 
 // Violation is one broken invariant.

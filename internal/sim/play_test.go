@@ -98,7 +98,7 @@ func open(t *testing.T, sc scenario, seed uint64) *play {
 	if *echoFlag {
 		w.Sched.Trace.Echo = func(line string) { fmt.Println(line) }
 	}
-	return &play{World: w, t: t, long: *longFlag}
+	return &play{World: w, t: t, long: *longFlag, insiders: make(map[string]bool)}
 }
 
 func (p *play) end(sc scenario) {
@@ -124,7 +124,12 @@ func (p *play) judge() {
 	p.must(p.Settle(3 * time.Hour))
 	e, err := p.Evidence()
 	p.must(err)
-	e.Insiders = p.insiders
+	e.Excepted = p.insiders
+	for _, d := range p.Devices() {
+		if d.Gone {
+			e.Excepted[d.Name] = true
+		}
+	}
 	for i, v := range append(Check(e), p.Net.seen.found...) {
 		if i == 12 {
 			p.t.Errorf("and more")

@@ -3,6 +3,7 @@ package sim
 import (
 	"context"
 	"fmt"
+	"math/bits"
 	"time"
 	_ "unsafe" // for linkname
 
@@ -19,17 +20,17 @@ var spoilPath func(recipient uint32, ct *mls.HPKECiphertext)
 func init() {
 	scenarios = append(scenarios, []scenario{
 		// Some cannot process an insider's commit: those who can add them again.
-		{"bad-commit-for-one", func(p *play) {
+		{"bad-commit-for-some", func(p *play) {
 			p.helpExpected = true
 			p.people("mal", "ann", "bob", "cal")
 			p.chat("mal/1", "house", "ann", "bob", "cal")
 			p.say("house", "mal/1", "ann/1", "bob/1", "cal/1")
-			p.spoil("mal/1", "house", "cal/1")
+			p.spoil("mal/1", 2)
 			p.must(p.Do(p.dev("mal/1"), "bad commit", expire("house", 90*24*time.Hour)))
 			p.honest()
 			p.rest(8 * time.Minute) // healed before anybody may re-form
-			if p.pleas(proto.NoticeBroken) != 1 {
-				p.t.Errorf("%d devices said broken, one was", p.pleas(proto.NoticeBroken))
+			if n := p.pleas(proto.NoticeBroken); n != 2 {
+				p.t.Errorf("%d devices said broken, two of four were", n)
 			}
 			p.oneConversation("house")
 			p.say("house", "ann/1", "bob/1", "cal/1")
@@ -42,7 +43,7 @@ func init() {
 			p.chat("mal/1", "house", "ann", "bob", "cal")
 			p.say("house", "mal/1", "ann/1", "bob/1", "cal/1")
 			p.insiders = map[string]bool{"mal/1": true}
-			p.spoil("mal/1", "house", "ann/1", "bob/1", "cal/1")
+			p.spoil("mal/1", 1)
 			p.must(p.Do(p.dev("mal/1"), "bad commit", expire("house", 90*24*time.Hour)))
 			p.honest()
 			p.rest(5 * time.Minute)
@@ -59,7 +60,7 @@ func init() {
 			p.people("mal", "ann", "bob", "cal")
 			p.chat("mal/1", "house", "ann", "bob", "cal")
 			p.insiders = map[string]bool{"mal/1": true}
-			p.spoil("mal/1", "house", "ann/1", "bob/1", "cal/1")
+			p.spoil("mal/1", 1)
 			p.dev("cal/1").Cut = true
 			p.must(p.Do(p.dev("mal/1"), "bad commit", expire("house", 90*24*time.Hour)))
 			p.honest()
@@ -132,35 +133,22 @@ func expire(chat string, after time.Duration) func(context.Context, *client.Clie
 	return func(ctx context.Context, c *client.Client) error { return c.SetExpiry(ctx, chat, after) }
 }
 
-// spoil makes what insider seals for the victims' leaves useless, from now on.
-func (p *play) spoil(insider, chat string, victims ...string) {
+// spoil makes what insider seals for the leaves from first on useless, from now
+// on. The insider made the chat and sits at leaf 0.
+func (p *play) spoil(insider string, first uint32) {
 	p.t.Helper()
-	at := make(map[uint32]bool)
-	p.must(p.Do(p.dev(insider), "look at the tree", func(ctx context.Context, c *client.Client) error {
-		held, err := c.Inspect(ctx)
-		for _, h := range held {
-			if h.Chat != chat {
-				continue
-			}
-			for _, l := range h.Leaves {
-				for _, v := range victims {
-					if p.nameOf(l.Device) == v {
-						at[2*uint32(l.Leaf)] = true // node of the leaf, RFC 9420, Appendix C
-					}
-				}
-			}
-		}
-		return err
-	}))
-	if len(at) != len(victims) {
-		p.t.Fatalf("%d of %d victims are in the tree", len(at), len(victims))
-	}
 	spoilPath = func(recipient uint32, ct *mls.HPKECiphertext) {
-		if p.actor() == insider && (at[recipient] || recipient%2 == 1 && len(victims) > 1) {
+		if p.actor() == insider && lastLeaf(recipient) >= first {
 			ct.Ciphertext[0] ^= 1
 		}
 	}
 	p.t.Cleanup(p.honest)
+}
+
+// lastLeaf is the rightmost leaf below a node (RFC 9420, Appendix C).
+func lastLeaf(node uint32) uint32 {
+	level := bits.TrailingZeros32(^node)
+	return (node + 1<<level - 1) / 2
 }
 
 // honest ends spoil.
