@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -215,6 +216,9 @@ const ReadyWithin = 20 * time.Second
 // has the port of the first.
 func (s *Server) Start() error {
 	args := append([]string{"serve", "--json", "--data", s.Data}, s.Args...)
+	if !slices.Contains(s.Args, "--listen") { // a port of its own, kept over all starts
+		args = append(args, "--listen", "127.0.0.1:0")
+	}
 	line := append(append([]string{}, s.Wrap...), append([]string{s.Huis}, args...)...)
 	cmd := exec.Command(line[0], line[1:]...)
 	cmd.Env = append(os.Environ(), s.Env...)
