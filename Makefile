@@ -27,7 +27,7 @@ soak: build ## 1,000 messages, 20 attachments (one of 1 GiB), kill -9 every few 
 	$(GO) test ./internal/e2e -run 'TestSoak' -count=1 -timeout 0 -v -args -huis $(CURDIR)/bin/huis -long -report $(CURDIR)/docs/soak.md
 
 bench: setup ## the figures of bench/
-	$(GO) test ./bench/... -run '^$$' -bench . -benchtime 1x -timeout 0
+	$(GO) test ./bench/... -run '^$$' -bench . -benchtime 1x -timeout 0 -v
 
 setup: ## says what is missing on this machine, and how to get it
 	@scripts/setup --check

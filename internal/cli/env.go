@@ -101,10 +101,14 @@ func (e *env) with(f func(c *client.Client, stale error) error) (err error) {
 }
 
 // change is with for commands that change something: they need the present
-// state, so they do not begin without it.
+// state, so they do not begin without it. What is unsafe in one conversation
+// does not hinder them: removing a device is the way out of it.
 func (e *env) change(f func(c *client.Client) error) error {
 	return e.with(func(c *client.Client, stale error) error {
-		if stale != nil {
+		var safety *client.SafetyError
+		if errors.As(stale, &safety) {
+			e.note("huis: warning: %s", printable(stale.Error()))
+		} else if stale != nil {
 			return stale
 		}
 		return f(c)

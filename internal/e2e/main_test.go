@@ -4,7 +4,6 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 )
@@ -26,26 +25,16 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	code := 1
-	if err := build(dir); err == nil {
+	if *binary == "" {
+		*binary, err = Build(dir)
+	}
+	if err == nil {
 		code = m.Run()
 	} else {
 		fmt.Fprintln(os.Stderr, err)
 	}
 	os.RemoveAll(dir)
 	os.Exit(code)
-}
-
-func build(dir string) error {
-	if *binary != "" {
-		return nil
-	}
-	*binary = filepath.Join(dir, "huis")
-	cmd := exec.Command("go", "build", "-buildvcs=false", "-o", *binary, "codeberg.org/huis/huis/cmd/huis")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("building huis: %v\n%s", err, out)
-	}
-	return nil
 }
 
 // house is a server in a folder of its own, started.
