@@ -267,7 +267,7 @@ func TestInsideServerDiskFull(t *testing.T) {
 	bob, _ := join(t, s, alice, "bob")
 	must(t, alice, "chat", "new", "kitchen", "@bob")
 	must(t, alice, "send", "kitchen", "before")
-	ballast := filepath.Join(s.Data, "ballast")
+	ballast := fill(t, filepath.Join(s.Data, "ballast"), 4<<20)
 	file := fill(t, filepath.Join(dir, "large"), 6<<20)
 	refused := 0
 	for i := range 4 {

@@ -62,7 +62,7 @@ type token [window]byte
 
 const (
 	window   = 16
-	distinct = 8 // bytes that differ within a window, below which it is padding or text of the format
+	distinct = 12 // bytes that differ within a window; lifetimes, lengths and padding have fewer
 )
 
 // tokens calls f with each identifying window of b.
