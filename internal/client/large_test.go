@@ -35,7 +35,9 @@ func TestFiftyMembersChangeAllAtOnce(t *testing.T) {
 	}
 	gone := all[n-2:]
 	jobs := []func(context.Context) error{
-		func(ctx context.Context) error { return all[0].RemoveMembers(ctx, "all", []string{gone[0].name, gone[1].name}) },
+		func(ctx context.Context) error {
+			return all[0].RemoveMembers(ctx, "all", []string{gone[0].name, gone[1].name})
+		},
 		func(ctx context.Context) error { return all[1].AddMembers(ctx, "all", []string{"late1"}) },
 		func(ctx context.Context) error { return all[2].AddMembers(ctx, "all", []string{"late2"}) },
 	}
