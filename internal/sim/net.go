@@ -40,6 +40,9 @@ type Network struct {
 	// Liar alters answers on their way, nil = nobody does.
 	Liar func(device string, m proto.Method, req, resp proto.Message) error
 
+	// Unseen is a device the liar answers: what it is told is no evidence.
+	Unseen string
+
 	sched *Sched
 	seen  *observer
 	exec  func(ctx context.Context, remote netip.Addr, m proto.Method, body []byte) ([]byte, error)
@@ -83,7 +86,7 @@ func (l *Line) Call(ctx context.Context, lane client.Lane, m proto.Method, req, 
 	if l.net.Liar != nil {
 		err = l.net.Liar(l.device, m, req, resp)
 	}
-	if read, ok := resp.(*proto.ReadResponse); ok && err == nil {
+	if read, ok := resp.(*proto.ReadResponse); ok && err == nil && l.device != l.net.Unseen {
 		l.net.seen.given(l.device, read)
 	}
 	l.trace(m, body, err)
@@ -131,7 +134,7 @@ func (l *Line) timeout(why string) error {
 // on the server is bound by it, whether it arrives or not.
 func (n *Network) execute(ctx context.Context, device string, m proto.Method, req proto.Message, body []byte) ([]byte, error) {
 	answer, err := n.exec(ctx, remoteOf(device), m, body)
-	if err == nil {
+	if err == nil && device != n.Unseen {
 		n.seen.executed(device, req, answer)
 	}
 	return answer, err

@@ -6,12 +6,16 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 	"testing"
 	"testing/cryptotest"
 	"time"
 
 	"codeberg.org/huis/huis/internal/client"
+	"codeberg.org/huis/huis/internal/delivery/store"
+	"codeberg.org/huis/huis/internal/delivery/store/mem"
+	"codeberg.org/huis/huis/internal/delivery/store/sqlite"
 	"codeberg.org/huis/huis/internal/proto"
 	"codeberg.org/huis/huis/mls"
 )
@@ -52,6 +56,7 @@ type play struct {
 	*World
 	t    *testing.T
 	long bool
+	path string // of the server's database, "" if it is in memory
 	// helpExpected: devices may call for help; else a plea fails the run.
 	helpExpected bool
 	// insiders are modified clients, of which nothing is asked.
@@ -65,6 +70,16 @@ type play struct {
 type scenario struct {
 	name string
 	tell func(p *play)
+	disk bool // the server's store is the real file, not the one in memory
+}
+
+func (sc *scenario) store(t *testing.T) (store.Store, string, error) {
+	if !sc.disk {
+		return mem.New(), "", nil
+	}
+	path := filepath.Join(t.TempDir(), "huis.db")
+	st, err := sqlite.Open(t.Context(), path)
+	return st, path, err
 }
 
 func TestSim(t *testing.T) {
@@ -90,7 +105,11 @@ func perform(t *testing.T, sc scenario, seed uint64) (hash string) {
 func open(t *testing.T, sc scenario, seed uint64) *play {
 	t.Helper()
 	cryptotest.SetGlobalRandom(t, seed)
-	w, err := NewWorld(seed)
+	st, path, err := sc.store(t)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := NewWorld(seed, st)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,7 +117,7 @@ func open(t *testing.T, sc scenario, seed uint64) *play {
 	if *echoFlag {
 		w.Sched.Trace.Echo = func(line string) { fmt.Println(line) }
 	}
-	return &play{World: w, t: t, long: *longFlag, insiders: make(map[string]bool)}
+	return &play{World: w, t: t, long: *longFlag, path: path, insiders: make(map[string]bool)}
 }
 
 func (p *play) end(sc scenario) {

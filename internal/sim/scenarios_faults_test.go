@@ -13,7 +13,7 @@ import (
 func init() {
 	scenarios = append(scenarios, []scenario{
 		// The server dies at writes, and its disk fails.
-		{"server-crashes", func(p *play) {
+		{name: "server-crashes", tell: func(p *play) {
 			p.people("ann", "bob", "cal")
 			p.Server.WriteFaults = 0.3
 			p.tolerate(p.dev("ann/1").Tell("new chat", again(newChat("house", "bob", "cal"))))
@@ -27,7 +27,7 @@ func init() {
 		}},
 
 		// Devices die at writes, and their disks fail.
-		{"device-crashes", func(p *play) {
+		{name: "device-crashes", tell: func(p *play) {
 			p.people("ann", "bob", "cal", "dan")
 			p.chat("ann/1", "house", "bob", "cal")
 			for _, d := range p.Devices() {
@@ -53,7 +53,7 @@ func init() {
 		}},
 
 		// kill -9 at any moment, in the middle of requests.
-		{"killed-at-any-moment", func(p *play) {
+		{name: "killed-at-any-moment", tell: func(p *play) {
 			p.people("ann", "bob", "cal")
 			p.chat("ann/1", "house", "bob", "cal")
 			for range 12 {
@@ -65,7 +65,7 @@ func init() {
 		}},
 
 		// Off for longer than entries live: gone, rejoin.
-		{"away-longer-than-retention", func(p *play) {
+		{name: "away-longer-than-retention", tell: func(p *play) {
 			p.helpExpected = true
 			p.people("ann", "bob", "cal")
 			p.chat("ann/1", "house", "bob", "cal")
@@ -87,7 +87,7 @@ func init() {
 		}},
 
 		// Clean-up of the log while everybody keeps up.
-		{"retention-while-present", func(p *play) {
+		{name: "retention-while-present", tell: func(p *play) {
 			p.people("ann", "bob")
 			p.chat("ann/1", "house", "bob")
 			p.idle(6*time.Hour, 12*time.Hour)
@@ -100,7 +100,7 @@ func init() {
 		}},
 	}...)
 	for _, skew := range []time.Duration{-24 * time.Hour, 24 * time.Hour} {
-		scenarios = append(scenarios, scenario{fmt.Sprintf("clock-wrong-by-%v", skew), func(p *play) { wrongClock(p, skew) }})
+		scenarios = append(scenarios, scenario{name: fmt.Sprintf("clock-wrong-by-%v", skew), tell: func(p *play) { wrongClock(p, skew) }})
 	}
 }
 
@@ -183,7 +183,7 @@ func TestSimEveryWrite(t *testing.T) {
 func everyWrite(t *testing.T, victim string, story func(*play)) {
 	writes := 0
 	once := func(at int, f WriteFault) {
-		perform(t, scenario{"every-write", func(p *play) {
+		perform(t, scenario{name: "every-write", tell: func(p *play) {
 			p.people("ann", "bob", "cal")
 			n := 0
 			fault := func(int) WriteFault {

@@ -20,7 +20,7 @@ var spoilPath func(recipient uint32, ct *mls.HPKECiphertext)
 func init() {
 	scenarios = append(scenarios, []scenario{
 		// Some cannot process an insider's commit: those who can add them again.
-		{"bad-commit-for-some", func(p *play) {
+		{name: "bad-commit-for-some", tell: func(p *play) {
 			p.helpExpected = true
 			p.people("mal", "ann", "bob", "cal")
 			p.chat("mal/1", "house", "ann", "bob", "cal")
@@ -37,7 +37,7 @@ func init() {
 		}},
 
 		// Nobody can process it: after ten minutes the others go on without.
-		{"bad-commit-for-all", func(p *play) {
+		{name: "bad-commit-for-all", tell: func(p *play) {
 			p.helpExpected = true
 			p.people("mal", "ann", "bob", "cal")
 			p.chat("mal/1", "house", "ann", "bob", "cal")
@@ -55,7 +55,7 @@ func init() {
 		}},
 
 		// One was away when it happened and follows the others.
-		{"reform-while-away", func(p *play) {
+		{name: "reform-while-away", tell: func(p *play) {
 			p.helpExpected = true
 			p.people("mal", "ann", "bob", "cal")
 			p.chat("mal/1", "house", "ann", "bob", "cal")
@@ -72,7 +72,7 @@ func init() {
 		}},
 
 		// Many leave at once; everybody else wants to take them out.
-		{"storm-of-leaving", func(p *play) {
+		{name: "storm-of-leaving", tell: func(p *play) {
 			people := []string{"ann", "bob", "cal", "dan", "eve", "fay", "gus", "hal"}
 			p.people(people...)
 			p.chat("ann/1", "house", people[1:]...)
@@ -88,7 +88,7 @@ func init() {
 		}},
 
 		// Several devices of an admin and others commit at once.
-		{"storm-of-commits", func(p *play) {
+		{name: "storm-of-commits", tell: func(p *play) {
 			people := []string{"ann", "bob", "cal", "dan", "eve", "fay", "gus", "hal"}
 			p.people(people...)
 			p.link("ann", 2)
@@ -112,7 +112,7 @@ func init() {
 		}},
 
 		// A second device, and its end.
-		{"link-and-revoke", func(p *play) {
+		{name: "link-and-revoke", tell: func(p *play) {
 			p.people("ann", "bob")
 			p.chat("ann/1", "house", "bob")
 			p.say("house", "ann/1", "bob/1")

@@ -23,7 +23,7 @@ func init() {
 		{"attributes-to-another", LieAttribute},
 		{"rolls-back", LieRollBack},
 	} {
-		scenarios = append(scenarios, scenario{"liar-" + c.name, func(p *play) { p.lied(c.lie) }})
+		scenarios = append(scenarios, scenario{name: "liar-" + c.name, tell: func(p *play) { p.lied(c.lie) }})
 	}
 }
 

@@ -5,7 +5,7 @@ import (
 )
 
 func init() {
-	scenarios = append(scenarios, scenario{"random", random})
+	scenarios = append(scenarios, scenario{name: "random", tell: random})
 }
 
 // random mixes everything an honest world does, with every fault, as the seed

@@ -6,7 +6,7 @@ import (
 )
 
 var scenarios = []scenario{
-	{"calm", func(p *play) {
+	{name: "calm", tell: func(p *play) {
 		p.people("ann", "bob", "cal")
 		p.chat("ann/1", "house", "bob", "cal")
 		for range 3 {
@@ -17,7 +17,7 @@ var scenarios = []scenario{
 	}},
 
 	// Two commit in the same epoch: one wins, the other rebuilds.
-	{"commit-race", func(p *play) {
+	{name: "commit-race", tell: func(p *play) {
 		p.people("ann", "bob", "cal", "dan", "eve")
 		p.chat("ann/1", "house", "bob", "cal")
 		for range 3 {
@@ -33,7 +33,7 @@ var scenarios = []scenario{
 	}},
 
 	// Who was removed reads nothing after, who joins nothing before.
-	{"in-and-out", func(p *play) {
+	{name: "in-and-out", tell: func(p *play) {
 		p.people("ann", "bob", "cal", "dan")
 		p.chat("ann/1", "house", "bob")
 		p.say("house", "ann/1", "bob/1")
@@ -54,7 +54,7 @@ var scenarios = []scenario{
 	}},
 
 	// A bad network all the time.
-	{"rough-network", func(p *play) {
+	{name: "rough-network", tell: func(p *play) {
 		p.people("ann", "bob", "cal")
 		p.Net.Faults = Rough
 		p.must(p.Do(p.dev("ann/1"), "new chat", again(newChat("house", "bob", "cal"))))
@@ -65,7 +65,7 @@ var scenarios = []scenario{
 	}},
 
 	// What is written without a network is sent later, once.
-	{"outbox", func(p *play) {
+	{name: "outbox", tell: func(p *play) {
 		p.people("ann", "bob")
 		p.chat("ann/1", "house", "bob")
 		p.dev("bob/1").Cut = true
@@ -78,7 +78,7 @@ var scenarios = []scenario{
 	}},
 
 	// The server is away for an hour.
-	{"server-away-an-hour", func(p *play) {
+	{name: "server-away-an-hour", tell: func(p *play) {
 		p.people("ann", "bob")
 		p.chat("ann/1", "house", "bob")
 		p.say("house", "ann/1", "bob/1")
@@ -92,7 +92,7 @@ var scenarios = []scenario{
 	}},
 
 	// Two processes on one profile: read --follow and send.
-	{"two-processes", func(p *play) {
+	{name: "two-processes", tell: func(p *play) {
 		p.people("ann", "bob")
 		p.chat("ann/1", "house", "bob")
 		for i := range 4 {

@@ -48,14 +48,26 @@ type Server struct {
 // NewServer starts a server on an empty store.
 func NewServer(sched *Sched, seen *observer, st store.Store, files store.Files) (*Server, error) {
 	s := &Server{Clock: &Clock{sched: sched}, sched: sched, seen: seen, store: st, files: files, key: store.NewOperatorKey()}
+	return s, s.begin()
+}
+
+// begin is the very first start.
+func (s *Server) begin() error {
 	token := proto.New[proto.Token]()
 	s.first = client.Invitation{Server: client.ServerRef{URL: "https://" + origin}, Token: token}
-	err := st.AddInvite(context.Background(), store.Invite{Token: token.Hash(), Uses: 1, Expires: store.MinuteOf(sched.Now().Add(24 * time.Hour))})
+	err := s.store.AddInvite(context.Background(), store.Invite{Token: token.Hash(), Uses: 1, Expires: store.MinuteOf(s.Clock.Now().Add(24 * time.Hour))})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	sched.Go("upkeep", s.upkeep, nil)
-	return s, s.Start()
+	s.sched.Go("upkeep", s.upkeep, nil)
+	return s.Start()
+}
+
+// Twin starts another server with the same keys on st, a copy of this one's
+// store: what a server that shows two faces runs.
+func (s *Server) Twin(st store.Store) (*Server, error) {
+	t := &Server{Clock: s.Clock, sched: s.sched, seen: newObserver(), store: st, files: s.files, key: s.key, first: s.first}
+	return t, t.Start()
 }
 
 // Start begins a new process on the store.

@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"codeberg.org/huis/huis/internal/client"
-	"codeberg.org/huis/huis/internal/client/store"
-	"codeberg.org/huis/huis/internal/delivery/store/mem"
+	clientstore "codeberg.org/huis/huis/internal/client/store"
+	"codeberg.org/huis/huis/internal/delivery/store"
 )
 
 // Start is when every world begins, in fake time.
@@ -31,9 +31,9 @@ type World struct {
 	texts    int
 }
 
-// NewWorld makes a world with a fresh server. The caller has seeded crypto/rand
-// and calls Close.
-func NewWorld(seed uint64) (*World, error) {
+// NewWorld makes a world with a fresh server on st, which is empty. The caller
+// has seeded crypto/rand and calls Close.
+func NewWorld(seed uint64, st store.Store) (*World, error) {
 	w := &World{
 		Seed:    seed,
 		Sched:   NewSched(seed, Start),
@@ -42,7 +42,7 @@ func NewWorld(seed uint64) (*World, error) {
 		proofs:  make(map[string][]byte),
 	}
 	seen := newObserver()
-	server, err := NewServer(w.Sched, seen, mem.New(), newMemFiles())
+	server, err := NewServer(w.Sched, seen, st, newMemFiles())
 	if err != nil {
 		return nil, err
 	}
@@ -69,12 +69,12 @@ func (w *World) Devices() []*Device {
 func (w *World) newDevice(handle string, n int) *Device {
 	d := &Device{
 		Name: fmt.Sprintf("%s/%d", handle, n), Handle: handle, world: w,
-		Clock: &Clock{sched: w.Sched}, key: store.NewDeviceKey(),
+		Clock: &Clock{sched: w.Sched}, key: clientstore.NewDeviceKey(),
 		SyncMin: 2 * time.Second, SyncMax: 20 * time.Second,
 	}
 	d.Disk = NewDisk(w.Sched, d.Name)
 	d.Disk.Fault = d.writeFault
-	d.Disk.Written = func(b store.Batch) {
+	d.Disk.Written = func(b clientstore.Batch) {
 		for _, r := range b.Put {
 			w.Seals.Sealed(d.Name, d.key[:], r.Value[:storeNonce], nil)
 		}
