@@ -76,7 +76,7 @@ func (m *making) run() (*StagedCommit, error) {
 	if m.opt.NewSigner != nil {
 		m.signer = *m.opt.NewSigner
 	}
-	for _, step := range []func() error{m.makePath, m.sign, m.derive, m.welcome, m.frame} {
+	for _, step := range []func() error{m.makePath, m.validate, m.sign, m.derive, m.welcome, m.frame} {
 		if err := step(); err != nil {
 			return nil, err
 		}
@@ -119,6 +119,9 @@ func (m *making) makePath() error {
 	m.t.staged.CommitterChanged = m.opt.NewSigner != nil || m.opt.NewCredential != nil
 	return validateLeafExtensions(leaf)
 }
+
+// validate checks the tree the commit leads to, as those who process it will.
+func (m *making) validate() error { return m.t.tree.validateMembers(m.t.extensions) }
 
 // newLeaf is this member's leaf with what the options change.
 func (m *making) newLeaf(public HPKEPublicKey) (*LeafNode, error) {

@@ -119,7 +119,7 @@ func (j *externalJoin) makePath(cred Credential) error {
 	j.t.committer, j.t.staged.Committer, j.t.staged.HasPath = own, own, true
 	j.t.staged.Adds = []AddedMember{{Member: member(own, &signed)}}
 	j.commit.Path = &UpdatePath{LeafNode: signed, Nodes: nodes}
-	return nil
+	return tree.validateMembers(j.t.extensions)
 }
 
 func (j *externalJoin) sign() error {

@@ -241,15 +241,18 @@ func (g *Group) stage(a *AuthenticatedContent) (*StagedCommit, error) {
 	return t.staged, g.deriveStaged(t, a, path)
 }
 
-// takePath applies the commit's path, if it has and needs one.
+// takePath applies the commit's path, if it has one, and checks the tree the
+// commit leads to.
 func (t *transition) takePath(path *UpdatePath) error {
-	if path != nil {
-		return t.applyPath(path)
-	}
-	if t.needsPath {
+	if path == nil && t.needsPath {
 		return invalid("12.4.2", "commit with these proposals has no path")
 	}
-	return nil
+	if path != nil {
+		if err := t.applyPath(path); err != nil {
+			return err
+		}
+	}
+	return t.tree.validateMembers(t.extensions)
 }
 
 // deriveStaged computes the next epoch from a verified commit and compares the

@@ -112,10 +112,7 @@ func (t *transition) validateList(sender Sender, list []StagedProposal) error {
 				return err
 			}
 			t.staged.ReInit = p.ReInit
-		case ProposalExternalInit:
-			if sender.SenderType != SenderNewMemberCommit {
-				return invalid("12.2", "ExternalInit in a member's commit")
-			}
+		case ProposalExternalInit: // validateProposer lets no member's through
 			t.external = p.ExternalInit
 		}
 		t.needsPath = t.needsPath || t.requiresPath(p.Type)
@@ -231,12 +228,8 @@ func (t *transition) apply(p *StagedProposal) error {
 
 // applyUpdate is Section 12.1.2.
 func (t *transition) applyUpdate(l LeafIndex, n *LeafNode) error {
-	old := t.tree.leaf(l)
-	if old == nil {
-		return invalid("12.1.2", "Update for the blank leaf %d", l)
-	}
-	if bytes.Equal(old.EncryptionKey, n.EncryptionKey) {
-		return invalid("12.1.2", "Update keeps the encryption key")
+	if old := t.tree.leaf(l); old == nil || bytes.Equal(old.EncryptionKey, n.EncryptionKey) {
+		return invalid("12.1.2", "Update keeps the encryption key of leaf %d", l)
 	}
 	if err := t.tree.validateLeaf(n, SourceUpdate, t.from.context.GroupID, l, t.opt); err != nil {
 		return err
@@ -313,11 +306,8 @@ func (t *transition) nextContext() GroupContext {
 	return c
 }
 
-// finish checks the tree the commit leads to, and asks the application.
+// finish asks the application whether the commit may lead to next.
 func (t *transition) finish(next *GroupView) error {
-	if err := t.tree.validateMembers(t.extensions); err != nil {
-		return err
-	}
 	t.staged.nextView = next
 	if t.opt.ValidateCommit == nil {
 		return nil
