@@ -42,13 +42,22 @@ func (g *Group) Process(now time.Time, msg []byte) (*Processed, error) {
 	if err != nil {
 		return nil, err
 	}
+	var p *Processed
 	switch m.WireFormat {
 	case WireFormatPublicMessage:
-		return g.processPublic(m.PublicMessage, msg)
+		p, err = g.processPublic(m.PublicMessage, msg)
 	case WireFormatPrivateMessage:
-		return g.processPrivate(now, m.PrivateMessage, msg)
+		p, err = g.processPrivate(now, m.PrivateMessage, msg)
+	default:
+		err = invalid("6", "message is neither public nor private")
 	}
-	return nil, invalid("6", "message is neither public nor private")
+	if err != nil {
+		return nil, err
+	}
+	if p.Commit != nil {
+		p.Commit.message = bytes.Clone(msg)
+	}
+	return p, nil
 }
 
 // checkHeader compares what a message says it belongs to with this group.
