@@ -146,7 +146,7 @@ func (w *world) psk(alter func(*PreSharedKeyID)) Proposal {
 	return Proposal{Type: ProposalPSK, PreSharedKey: &PreSharedKey{id}}
 }
 
-func reinit(version ProtocolVersion, e ...Extension) Proposal {
+func reinitTo(version ProtocolVersion, e ...Extension) Proposal {
 	return Proposal{Type: ProposalReInit, ReInit: &ReInit{GroupID: []byte("next"), Version: version, CipherSuite: testSuite, Extensions: e}}
 }
 
@@ -170,9 +170,9 @@ func TestForgedProposalsAreRefused(t *testing.T) {
 		{"two removals of one leaf", "12.2", "two proposals change leaf 1", func(w *world) []Proposal { return []Proposal{remove(1), remove(1)} }},
 		{"one PSK twice", "12.2", "pre-shared key twice", func(w *world) []Proposal { return []Proposal{w.psk(same), w.psk(same)} }},
 		{"two lists of extensions", "12.2", "two GroupContextExtensions", func(w *world) []Proposal { return []Proposal{contextExtensions(), contextExtensions()} }},
-		{"re-initialization with others", "12.2", "ReInit stands with", func(w *world) []Proposal { return []Proposal{reinit(1), remove(1)} }},
-		{"re-initialization to an older version", "12.1.5", "older version", func(w *world) []Proposal { return []Proposal{reinit(0)} }},
-		{"re-initialization with an extension twice", "13.4", "twice", func(w *world) []Proposal { return []Proposal{reinit(1, Extension{9, nil}, Extension{9, nil})} }},
+		{"re-initialization with others", "12.2", "ReInit stands with", func(w *world) []Proposal { return []Proposal{reinitTo(1), remove(1)} }},
+		{"re-initialization to an older version", "12.1.5", "older version", func(w *world) []Proposal { return []Proposal{reinitTo(0)} }},
+		{"re-initialization with an extension twice", "13.4", "twice", func(w *world) []Proposal { return []Proposal{reinitTo(1, Extension{9, nil}, Extension{9, nil})} }},
 		{"external init by a member", "12.1.8", "type 0x0006", func(w *world) []Proposal {
 			return []Proposal{{Type: ProposalExternalInit, ExternalInit: &ExternalInit{[]byte{1}}}}
 		}},

@@ -241,7 +241,7 @@ func TestSuccessorsMustBeWhatWasAgreed(t *testing.T) {
 	view := &GroupView{context: &GroupContext{Version: MLS10, CipherSuite: P256AES128SHA256P256}, tree: w.alice.group.tree}
 	wantRefused(t, w.bob.group.validateSuccessor(view, UsageBranch), "11.3", "another version or cipher suite")
 	wantRefused(t, w.bob.group.validateSuccessor(view, UsageReInit), "11.2", "was not re-initialized")
-	w.bob.receive(w.alice.commit(CommitOptions{Proposals: []Proposal{reinit(1)}}).Message())
+	w.bob.receive(w.alice.commit(CommitOptions{Proposals: []Proposal{reinitTo(1)}}).Message())
 	wantRefused(t, w.bob.group.validateSuccessor(view, UsageReInit), "11.2", "not the one the ReInit announced")
 	if _, _, _, err := w.carol.group.ReInit(testTime, SuccessorOptions{}); err == nil {
 		t.Error("re-initialized without a ReInit")

@@ -283,7 +283,7 @@ func TestNothingGoesOnAfterReInit(t *testing.T) {
 	w := newWorld(t)
 	stale := w.forgeProposal(remove(3), forgery{})
 	same(stale)
-	c := w.alice.commit(CommitOptions{Proposals: []Proposal{reinit(1)}})
+	c := w.alice.commit(CommitOptions{Proposals: []Proposal{reinitTo(1)}})
 	w.bob.receive(c.Message())
 	w.malory.receive(c.Message())
 	if w.bob.group.PendingReInit() == nil {
