@@ -21,24 +21,28 @@ func NewOpening() (o Opening) {
 // commitmentKey is the fixed key Kc that separates commitments from other HMACs.
 var commitmentKey = []byte("huis/commitment/1")
 
-// commitment = HMAC-SHA-256(Kc, opening ‖ label ‖ seq ‖ SHA-256(value)), the
-// label length-prefixed.
-func commitment(o Opening, label []byte, seq uint32, value []byte) []byte {
+// Commitment hides a value until its opening is shown.
+type Commitment [sha256.Size]byte
+
+// Commit = HMAC-SHA-256(Kc, opening ‖ label ‖ seq ‖ SHA-256(value)), the label
+// length-prefixed. For an account the label is its MapLabel, and the value with
+// number seq is a link.
+func Commit(o Opening, label []byte, seq uint32, value []byte) (c Commitment) {
 	sum := sha256.Sum256(value)
 	m := hmac.New(sha256.New, commitmentKey)
 	m.Write(o[:])
 	m.Write(labelled(string(label)))
 	m.Write(binary.BigEndian.AppendUint32(nil, seq))
 	m.Write(sum[:])
-	return m.Sum(nil)
+	copy(c[:], m.Sum(nil))
+	return c
 }
 
-// NextHead is head_seq over the value a label got as its seq-th:
-// SHA-256(0x04 ‖ head_{seq−1} ‖ commitment), from zeros. For an account the
-// value is a link and the label its MapLabel.
-func NextHead(head Hash, o Opening, label []byte, seq uint32, value []byte) Hash {
+// NextHead is the head over one more value: SHA-256(0x04 ‖ head ‖ commitment),
+// from the zero head.
+func NextHead(head Hash, c Commitment) Hash {
 	b := append([]byte{0x04}, head[:]...)
-	return sha256.Sum256(append(b, commitment(o, label, seq, value)...))
+	return sha256.Sum256(append(b, c[:]...))
 }
 
 // LabelHead is the head over all of a label's values from its first.
@@ -48,7 +52,7 @@ func LabelHead(label []byte, openings []Opening, values [][]byte) (Hash, error) 
 	}
 	var head Hash
 	for i, v := range values {
-		head = NextHead(head, openings[i], label, uint32(i), v)
+		head = NextHead(head, Commit(openings[i], label, uint32(i), v))
 	}
 	return head, nil
 }
