@@ -48,13 +48,16 @@ func (c *Client) commit(ctx context.Context, id proto.ConversationID, p plan) (h
 		if err := c.settle(ctx, id); err != nil {
 			return nil, err
 		}
-		staged, err := c.stage(ctx, id, p)
+		staged, fresh, err := c.stage(ctx, id, p)
 		if err != nil || staged == nil {
 			return nil, err
 		}
 		err = c.submit(ctx, id, staged)
-		if err == nil {
+		if err == nil && fresh {
 			return staged.Handed, c.syncLog(ctx, id)
+		}
+		if err == nil { // an earlier commit of this device
+			continue
 		}
 		if !errors.Is(err, proto.Conflict) {
 			return nil, err
@@ -85,7 +88,12 @@ func (c *Client) settle(ctx context.Context, id proto.ConversationID) error {
 		if err != nil || open == nil {
 			return err
 		}
-		if err := c.submit(ctx, id, open); err != nil && !definite(err) {
+		err = c.submit(ctx, id, open)
+		var refusal *proto.Error
+		if errors.As(err, &refusal) && refusal.Retriable() {
+			return nil // it waits; everything else can go on
+		}
+		if err != nil && !definite(err) {
 			return err
 		}
 	}
@@ -137,10 +145,10 @@ func (c *Client) discard(ctx context.Context, id proto.ConversationID, p *pendin
 }
 
 // stage computes a commit and stores it, before anything is sent; nil if there
-// is nothing to commit.
-func (c *Client) stage(ctx context.Context, id proto.ConversationID, p plan) (staged *pending, err error) {
+// is nothing to commit. Not fresh: an earlier commit has to be sent first.
+func (c *Client) stage(ctx context.Context, id proto.ConversationID, p plan) (staged *pending, fresh bool, err error) {
 	err = c.step(ctx, func(t *tx) error {
-		staged = nil
+		staged, fresh = nil, false
 		cv, err := t.conv(id)
 		if err != nil || cv == nil {
 			return errors.Join(err, ErrUnknownChat)
@@ -149,7 +157,7 @@ func (c *Client) stage(ctx context.Context, id proto.ConversationID, p plan) (st
 			return err
 		}
 		if old, err := t.pending(cv); err != nil || old != nil {
-			staged = old // another process's; send that one first
+			staged = old
 			return err
 		}
 		ch, err := p(t, cv)
@@ -157,9 +165,10 @@ func (c *Client) stage(ctx context.Context, id proto.ConversationID, p plan) (st
 			return orNothing(err)
 		}
 		staged, err = t.stage(cv, ch)
+		fresh = err == nil
 		return err
 	})
-	return staged, err
+	return staged, fresh, err
 }
 
 // usable tells why this device can change or write nothing here.
@@ -257,9 +266,24 @@ func (b *commitBuild) options() (opt mls.CommitOptions, err error) {
 		b.delta.Replace = &mk
 	}
 	opt.NewSigner = b.ch.newSigner
+	opt.NoPath = b.pathless()
 	opt.GroupInfoExtensions = b.groupInfo
 	opt.AuthenticatedData, err = wire.Encode(b.delta.Wire)
 	return opt, err
+}
+
+// Above flatSize members a commit that only adds goes without a path, unless
+// this device's last one is pathEvery old: a path costs what the tree has
+// blank, and healing is spread (protocol, section 16).
+const (
+	flatSize  = 200
+	pathEvery = 7 * 24 * time.Hour
+)
+
+func (b *commitBuild) pathless() bool {
+	last := time.Unix(int64(b.cv.meta.Pathed), 0)
+	return len(b.cv.keys) > flatSize && len(b.ch.adds) > 0 && len(b.ch.removes) == 0 && b.ch.policy == nil &&
+		len(b.ch.reasons) == 0 && b.ch.newSigner == nil && !b.cv.meta.Given && b.t.c.now().Sub(last) < pathEvery
 }
 
 func (b *commitBuild) contextChange() mls.Proposal {

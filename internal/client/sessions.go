@@ -28,23 +28,39 @@ type convSession struct {
 	mk proto.MemberKey
 }
 
-// patience bounds how long one request is sent again because the server is
-// busy or throttles it.
-const patience = 2 * time.Minute
+// How long one request is sent again because the server is busy or throttles
+// it: for what a person asked for, and for what can be done later as well.
+const (
+	patience     = 2 * time.Minute
+	dutyPatience = 3 * time.Second
+)
+
+type patienceKey struct{}
+
+// inPassing marks requests that may as well be made later.
+func inPassing(ctx context.Context) context.Context {
+	return context.WithValue(ctx, patienceKey{}, dutyPatience)
+}
 
 // call sends one request, and the same bytes again while the server says that
 // it is busy (protocol, section 14).
 func (c *Client) call(ctx context.Context, lane Lane, m proto.Method, req, resp proto.Message) error {
+	limit, ok := ctx.Value(patienceKey{}).(time.Duration)
+	if !ok {
+		limit = patience
+	}
 	var waited time.Duration
 	for {
 		err := c.net.Call(ctx, lane, m, req, resp)
 		var refusal *proto.Error
-		if !errors.As(err, &refusal) || !refusal.Retriable() || waited > patience {
+		if !errors.As(err, &refusal) || !refusal.Retriable() {
 			return err
 		}
 		wait := max(refusal.Wait, 10*time.Millisecond)
 		wait += c.cfg.Jitter(wait / 4)
-		waited += wait
+		if waited += wait; waited > limit {
+			return err
+		}
 		if c.cfg.Clock.Sleep(ctx, wait) != nil {
 			return fmt.Errorf("%w: %v", ErrUnreachable, err)
 		}

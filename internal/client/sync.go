@@ -137,25 +137,34 @@ func (c *Client) syncConv(ctx context.Context, id proto.ConversationID) error {
 	return nil
 }
 
-// serve does this device's duties in a conversation that is well, then sends.
-// A duty somebody else may do as well does not keep messages from being sent.
+// serve does this device's duties in a conversation that is well and sends what
+// waits. Who has to go or come goes first; what somebody else may do as well, or
+// later, does not keep messages waiting.
 func (c *Client) serve(ctx context.Context, id proto.ConversationID) error {
 	if err := c.refreshMembers(ctx, id); err != nil {
 		return err
 	}
-	for _, duty := range []func(context.Context, proto.ConversationID) error{
-		c.removeGone, c.addWanted, c.addOwnDevices, c.answerCalls, c.replaceKey,
-	} {
+	if err := c.do(ctx, id, c.removeGone, c.addWanted); err != nil {
+		return err
+	}
+	if err := c.flush(ctx, id); err != nil {
+		return err
+	}
+	return c.do(inPassing(ctx), id, c.addOwnDevices, c.answerCalls, c.replaceKey)
+}
+
+// do does duties; one the server refuses now is done by a later sync.
+func (c *Client) do(ctx context.Context, id proto.ConversationID, duties ...func(context.Context, proto.ConversationID) error) error {
+	for _, duty := range duties {
 		err := duty(ctx, id)
-		switch {
-		case err == nil:
-		case refused(err), errors.Is(err, ErrForbidden):
-			c.cfg.Log.Warn("a duty has to wait", "why", err)
-		default:
+		if err != nil && !refused(err) && !errors.Is(err, ErrForbidden) {
 			return err
 		}
+		if err != nil {
+			c.cfg.Log.Warn("a duty has to wait", "why", err)
+		}
 	}
-	return c.flush(ctx, id)
+	return nil
 }
 
 func (c *Client) stateOf(ctx context.Context, id proto.ConversationID) (s state, err error) {
