@@ -36,6 +36,7 @@ type Device struct {
 	process *Task
 	volume  *Volume // of the process
 	joined  bool
+	pausing bool // the process waits for its next synchronisation
 	crashes int
 	outbox  int // messages waiting, as of the last synchronisation
 }
@@ -78,6 +79,7 @@ func (d *Device) writeFault(int) WriteFault {
 func (d *Device) Tell(what string, do func(ctx context.Context, c *client.Client) error) *Op {
 	op := &Op{What: what, device: d, do: do}
 	d.queue = append(d.queue, op)
+	d.wake()
 	return op
 }
 
@@ -87,7 +89,7 @@ func (d *Device) start() {
 		return
 	}
 	v := d.Disk.Mount()
-	d.volume = v
+	d.volume, d.pausing = v, false
 	d.process = d.world.Sched.Go(d.Name, func() { d.run(v) }, func(killed bool) {
 		v.Dead = true
 		d.process = nil
@@ -140,12 +142,17 @@ func waiting(held []client.Inspection) (n int) {
 	return n
 }
 
-// pause sleeps until the next synchronisation is due or there is work.
+// pause sleeps until the next synchronisation is due; Tell ends it.
 func (d *Device) pause() {
-	s := d.world.Sched
-	end := s.Now().Add(s.Between(d.SyncMin, d.SyncMax))
-	for s.Now().Before(end) && len(d.queue) == 0 && !d.Off {
-		s.Sleep(min(time.Second, end.Sub(s.Now())))
+	d.pausing = true
+	d.world.Sched.Sleep(d.world.Sched.Between(d.SyncMin, d.SyncMax))
+	d.pausing = false
+}
+
+// wake ends a pause.
+func (d *Device) wake() {
+	if d.pausing && d.process != nil {
+		d.process.wake = d.world.Sched.Now()
 	}
 }
 

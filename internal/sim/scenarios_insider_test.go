@@ -42,10 +42,9 @@ func init() {
 			p.people("mal", "ann", "bob", "cal")
 			p.chat("mal/1", "house", "ann", "bob", "cal")
 			p.say("house", "mal/1", "ann/1", "bob/1", "cal/1")
-			p.insiders = map[string]bool{"mal/1": true}
 			p.spoil("mal/1", 1)
 			p.must(p.Do(p.dev("mal/1"), "bad commit", expire("house", 90*24*time.Hour)))
-			p.honest()
+			p.vanish("mal/1")
 			p.rest(5 * time.Minute)
 			waiting := []*Op{p.Send(p.dev("ann/1"), "house")} // while nobody can
 			p.rest(20 * time.Minute)
@@ -59,11 +58,10 @@ func init() {
 			p.helpExpected = true
 			p.people("mal", "ann", "bob", "cal")
 			p.chat("mal/1", "house", "ann", "bob", "cal")
-			p.insiders = map[string]bool{"mal/1": true}
 			p.spoil("mal/1", 1)
 			p.dev("cal/1").Cut = true
 			p.must(p.Do(p.dev("mal/1"), "bad commit", expire("house", 90*24*time.Hour)))
-			p.honest()
+			p.vanish("mal/1")
 			p.rest(30 * time.Minute)
 			p.dev("cal/1").Cut = false
 			p.rest(5 * time.Minute)
@@ -149,6 +147,15 @@ func (p *play) spoil(insider string, first uint32) {
 func lastLeaf(node uint32) uint32 {
 	level := bits.TrailingZeros32(^node)
 	return (node + 1<<level - 1) / 2
+}
+
+// vanish switches an insider off before it can heal what it did.
+func (p *play) vanish(insider string) {
+	p.t.Helper()
+	p.honest()
+	p.insiders[insider] = true
+	p.dev(insider).Gone = true
+	p.switchOff(insider)
 }
 
 // honest ends spoil.
