@@ -47,7 +47,7 @@ func (k linkCode) String() string {
 func parseLinkCode(s string) (k linkCode, err error) {
 	clean := strings.NewReplacer("-", "", " ", "", "O", "0", "I", "1", "L", "1").Replace(strings.ToUpper(s))
 	b, err := crockford.DecodeString(clean)
-	if err != nil || len(b) != len(k) {
+	if err != nil || len(b) != len(k) || crockford.EncodeToString(b) != clean {
 		return k, errors.New("a code has 24 letters and figures, as the new device shows it")
 	}
 	return linkCode(b), nil
@@ -157,7 +157,8 @@ func (l *linkLine) receive(ctx context.Context, wait time.Duration, fields func(
 		var got proto.MailboxFetchResponse
 		err := l.c.untilReached(ctx, func() error {
 			return l.c.callAnon(ctx, proto.MailboxFetch, &proto.MailboxFetchRequest{
-				ID: l.mailbox(), Side: 1 - l.side, From: l.got, WaitMillis: uint32(linkPoll.Milliseconds()),
+				ID: l.mailbox(), Side: 1 - l.side, From: l.got,
+				WaitMillis: uint32(min(linkPoll, ends.Sub(l.c.now())).Milliseconds()),
 			}, &got)
 		})
 		if err != nil {
