@@ -84,10 +84,10 @@ type throttles struct {
 	commits       *throttle[proto.ConversationID] // 1 per 2 s, burst 5
 	memberCommits *throttle[member]               // 1 per 10 s, burst 3
 	notices       *throttle[member]               // 1 a minute
-	entries       *throttle[proto.ConversationID]
-	memberEntries *throttle[member]
-	claims        *throttle[proto.AccountID] // by claimer
-	posts         *throttle[proto.AccountID] // by sender
+	entries       *throttle[proto.ConversationID] // 200 a second, burst 4,000
+	memberEntries *throttle[member]               // 50 a second, burst 1,000
+	claims        *throttle[proto.AccountID]      // by claimer
+	posts         *throttle[proto.AccountID]      // by sender
 	publishes     *throttle[proto.AccountID]
 	tokens        *throttle[proto.AccountID] // MaxCreatesPerDay
 	pending       *throttle[proto.Hash]      // sessions opened with one token
@@ -98,8 +98,8 @@ func newThrottles(c Config) throttles {
 		commits:       newThrottle[proto.ConversationID](2*time.Second, 5),
 		memberCommits: newThrottle[member](10*time.Second, 3),
 		notices:       newThrottle[member](time.Minute, 1),
-		entries:       newThrottle[proto.ConversationID](5*time.Millisecond, 2000),
-		memberEntries: newThrottle[member](50*time.Millisecond, 400),
+		entries:       newThrottle[proto.ConversationID](5*time.Millisecond, 4000),
+		memberEntries: newThrottle[member](20*time.Millisecond, 1000),
 		claims:        newThrottle[proto.AccountID](time.Second, 300),
 		posts:         newThrottle[proto.AccountID](time.Second, 100),
 		publishes:     newThrottle[proto.AccountID](10*time.Second, 20),

@@ -175,6 +175,9 @@ func explain(path string, err error) error {
 // Truncate empties the write-ahead log.
 func (s *Store) Truncate(ctx context.Context) error { return s.writer.truncate(ctx) }
 
+// Syncs counts the commits that were synced to the disk since Open.
+func (s *Store) Syncs() int64 { return s.writer.syncs.Load() }
+
 // Check reads the whole database.
 func (s *Store) Check(ctx context.Context) error {
 	return check(ctx, s.reader, s.path, "PRAGMA integrity_check(1)")

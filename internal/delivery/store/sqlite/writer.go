@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"codeberg.org/huis/huis/internal/proto"
@@ -48,6 +49,7 @@ type writer struct {
 	quit  chan struct{} // closed by close
 	done  chan struct{} // closed when run has ended
 	once  sync.Once
+	syncs atomic.Int64 // commits that wrote: each is one fsync of the log
 
 	// used by run only
 	conn  *tx
@@ -223,6 +225,9 @@ func (w *writer) transact(batch []*job) error {
 	w.dirty = w.dirty || t.writes > 0
 	if err := t.control("COMMIT"); err != nil {
 		return w.rollback(err)
+	}
+	if t.writes > 0 {
+		w.syncs.Add(1)
 	}
 	return w.pass(afterCommit)
 }
