@@ -6,8 +6,6 @@ import (
 	"log/slog"
 	"os"
 
-	"golang.org/x/term"
-
 	"codeberg.org/huis/huis/internal/cli/serve"
 )
 
@@ -113,14 +111,11 @@ func (o *serveOutput) tell(ev serve.Event) error {
 	return err
 }
 
-// invitation shows the first invitation, on a terminal also as a QR code.
+// invitation shows the first invitation, also as a QR code.
 func (o *serveOutput) invitation(link string) string {
 	if link == "" {
 		return ""
 	}
-	text := "\nNobody has joined yet. The first one who does is the admin:\n\n    huis join '" + link + "' --handle NAME\n\n"
-	if f, ok := o.std.Out.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		text += serve.DrawQR(link) + "\n"
-	}
-	return text
+	return "\nNobody has joined yet. The first one who does is the admin:\n\n    huis join '" + link + "' --handle NAME\n\n" +
+		serve.DrawQR(link) + "\n"
 }
