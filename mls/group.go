@@ -2,6 +2,7 @@ package mls
 
 import (
 	"bytes"
+	"fmt"
 
 	"codeberg.org/huis/huis/internal/wire"
 )
@@ -62,6 +63,7 @@ func NewGroup(suite CipherSuite, groupID []byte, signer SignaturePrivateKey, cre
 		return nil, nil, err
 	}
 	tree := newRatchetTree(a, leaf)
+	tree.meter = opt.meter
 	if err := tree.validateLeafContent(leaf, groupID, 0, &opt); err != nil {
 		return nil, nil, err
 	}
@@ -113,6 +115,15 @@ func (g *Group) messageKeys(e *epoch, tree *secretTree) *messageKeys {
 		suite: tree.nodes.suite, groupID: e.context.GroupID, epoch: e.context.Epoch, own: e.own,
 		senderData: e.secrets.SenderData, tree: tree, limits: g.opt.limits(),
 	}
+}
+
+// Format keeps every verb from printing the secrets inside.
+func (g Group) Format(f fmt.State, _ rune) {
+	if g.context == nil {
+		fmt.Fprint(f, "mls.Group{}")
+		return
+	}
+	fmt.Fprintf(f, "mls.Group{%x, epoch %d}", g.context.GroupID, g.context.Epoch)
 }
 
 // suite returns the primitives of the group.

@@ -1,5 +1,7 @@
 package mls
 
+import "fmt"
+
 // StagedCommit is a commit that was made or verified and not merged. It changes
 // nothing until [Group.Merge].
 type StagedCommit struct {
@@ -25,6 +27,11 @@ type StagedCommit struct {
 	next     *epoch // nil: SelfRemoved, or an observer's
 	nextView *GroupView
 	interim  []byte // an observer's: interim transcript hash of the next epoch
+}
+
+// Format keeps every verb from printing the secrets inside.
+func (c StagedCommit) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "mls.StagedCommit{by leaf %d, %d proposals}", c.Committer, len(c.Proposals))
 }
 
 // AddedMember is a new member and the package it was added by; nil for an

@@ -128,6 +128,7 @@ func (g *Group) restoreTree(get getter, h *head, e *epoch) (*ratchetTree, error)
 	}
 	g.stored = treeRecords{base: h.treeBase, baseSize: len(wire.MustEncode(whole.wire))}
 	tree := whole.tree(a)
+	tree.meter = g.opt.meter
 	for n := h.treeBase + 1; n <= h.epoch; n++ {
 		ch, err := read(get, treeKey(n), (*treeChanges).wire)
 		if err != nil {
