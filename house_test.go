@@ -234,3 +234,47 @@ func TestLinksOfTheDocumentsLeadSomewhere(t *testing.T) {
 		}
 	})
 }
+
+var namedTest = regexp.MustCompile("`([a-z0-9]+)\\.(Test[A-Za-z0-9_]+)(?:/([a-z0-9-]+))?`")
+
+// TestNamedTestsExist holds the threat model to its word: each test it names is
+// there. A part after the slash is a CLI script, or a scenario of the simulation.
+func TestNamedTestsExist(t *testing.T) {
+	tests := make(map[string]string) // by package folder and name, the file's text
+	files(t, func(name string, text []byte) {
+		if !strings.HasSuffix(name, "_test.go") {
+			return
+		}
+		for _, m := range regexp.MustCompile(`(?m)^func (Test\w+)\(`).FindAllSubmatch(text, -1) {
+			tests[path.Base(path.Dir(name))+"."+string(m[1])] += string(text)
+		}
+	})
+	text, err := os.ReadFile("THREATMODEL.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := namedTest.FindAllStringSubmatch(string(text), -1)
+	if len(named) < 20 {
+		t.Fatalf("only %d tests are named", len(named))
+	}
+	for _, m := range named {
+		pkg, test, part := m[1], m[2], m[3]
+		if _, ok := tests[pkg+"."+test]; !ok {
+			t.Errorf("there is no %s.%s", pkg, test)
+		} else if part != "" && !hasPart(pkg, part) {
+			t.Errorf("%s.%s has no %s", pkg, test, part)
+		}
+	}
+}
+
+func hasPart(pkg, part string) bool {
+	if pkg == "cli" {
+		_, err := os.Stat("internal/cli/testdata/" + part + ".txtar")
+		return err == nil
+	}
+	sources, _ := filepath.Glob("internal/" + pkg + "/*_test.go")
+	return slices.ContainsFunc(sources, func(name string) bool {
+		text, _ := os.ReadFile(name)
+		return bytes.Contains(text, []byte(`"`+part+`"`)) || bytes.Contains(text, []byte(`{"`+strings.TrimPrefix(part, "liar-")+`",`))
+	})
+}
