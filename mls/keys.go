@@ -115,10 +115,8 @@ func (a *algorithms) keyPair(k hpke.PrivateKey, err error) (HPKEPrivateKey, HPKE
 
 // checkPublicKey tells whether pub is a key of the suite's KEM.
 func (a *algorithms) checkPublicKey(pub HPKEPublicKey) error {
-	if _, err := a.kem.NewPublicKey(pub); err != nil {
-		return fmt.Errorf("mls: HPKE public key: %v", err)
-	}
-	return nil
+	_, err := a.kem.NewPublicKey(pub)
+	return err
 }
 
 // SignaturePublicKey is a serialized signature key: 32 bytes for Ed25519, an

@@ -454,7 +454,12 @@ func TestExternalCommitHasOnlyItsProposals(t *testing.T) {
 		t.Fatal(err)
 	}
 	genuine := must(ParseMLSMessage(msg)).PublicMessage.Content.Commit.Proposals
-	byRef := ProposalOrRef{Reference: []byte("reference")}
+	known, ref, _, err := g.carol.group.Propose(remove(0), nil, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.bob.receive(known)
+	byRef := ProposalOrRef{Reference: ref}
 	by := func(list ...Proposal) (refs []ProposalOrRef) {
 		for i := range list {
 			refs = append(refs, ProposalOrRef{Proposal: &list[i]})
@@ -471,7 +476,7 @@ func TestExternalCommitHasOnlyItsProposals(t *testing.T) {
 		"two Removes":      {"12.2", slices.Concat(genuine, by(remove(1), remove(2)))},
 		"extensions":       {"12.2", slices.Concat(genuine, by(setExtensions()))},
 		"custom":           {"12.2", slices.Concat(genuine, by(Proposal{Type: 0xF333}))},
-		"reference":        {"12.4.2", slices.Concat(genuine, []ProposalOrRef{byRef})},
+		"reference":        {"12.4.3.2", slices.Concat(genuine, []ProposalOrRef{byRef})},
 	} {
 		g.bobRefuses(what, g.alterExternal(msg, joiner.signer, func(m *Commit) { m.Proposals = c.list }), c.section)
 	}
