@@ -287,7 +287,11 @@ func (c *Client) refreshMembers(ctx context.Context, id proto.ConversationID) er
 		return err
 	}
 	for _, a := range slices.SortedFunc(maps.Keys(ages), compareAccounts) {
-		if _, err := c.freshChain(ctx, a, ages[a]); err != nil && !errors.Is(err, proto.UnknownAccount) {
+		_, err := c.freshChain(ctx, a, ages[a])
+		var bad *kt.InvalidError
+		if errors.As(err, &bad) || errors.Is(err, proto.UnknownAccount) {
+			c.cfg.Log.Warn("the server has no valid chain of a member", "why", err)
+		} else if err != nil {
 			return err
 		}
 	}

@@ -124,10 +124,21 @@ func (t *tx) rank(id proto.ConversationID) string {
 	switch {
 	case err != nil || cv == nil || cv.meta.State == stateSucceeded:
 		return "2"
+	case t.alone(cv):
+		return "1"
 	case cv.active() || cv.meta.State == statePlanned:
 		return "0"
 	}
 	return "1"
+}
+
+// alone tells whether the other person of a direct conversation has gone.
+func (t *tx) alone(cv *conversation) bool {
+	if cv.meta.Policy.Kind != kindDirect || cv.meta.State != stateLive || cv.group == nil {
+		return false
+	}
+	peer, err := t.peer(cv)
+	return err == nil && !slices.Contains(cv.accounts(), peer) && !slices.Contains(cv.meta.Wanted, peer)
 }
 
 // find returns the conversation to write in or to change; after a sync if this
@@ -236,8 +247,8 @@ func (c *Client) NewChat(ctx context.Context, name string, handles []string) (Ch
 // none yet.
 func (c *Client) directChat(ctx context.Context, name string) (id proto.ConversationID, err error) {
 	id, err = c.find(ctx, name)
-	if !errors.Is(err, ErrUnknownChat) {
-		return id, err
+	if over, e := c.nowhere(ctx, id, err); !over {
+		return id, e
 	}
 	h, err := handle(name)
 	if err != nil {
@@ -248,7 +259,7 @@ func (c *Client) directChat(ctx context.Context, name string) (id proto.Conversa
 		return id, err
 	}
 	return id, c.step(ctx, func(t *tx) error {
-		if found, err := t.resolve("@" + h); err == nil {
+		if found, err := t.resolve("@" + h); err == nil && t.rank(found[0]) == "0" {
 			id = found[0]
 			return nil
 		}
@@ -266,6 +277,23 @@ func (c *Client) directChat(ctx context.Context, name string) (id proto.Conversa
 		}
 		return err
 	})
+}
+
+// nowhere tells, of what find returned, whether there is no conversation to write
+// in: none at all, or one that this device has left.
+func (c *Client) nowhere(ctx context.Context, id proto.ConversationID, err error) (bool, error) {
+	if errors.Is(err, ErrUnknownChat) {
+		return true, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	over := false
+	err = c.step(ctx, func(t *tx) error {
+		over = t.rank(id) != "0"
+		return nil
+	})
+	return over, err
 }
 
 func (c *Client) chat(ctx context.Context, id proto.ConversationID) (out Chat, err error) {

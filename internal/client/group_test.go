@@ -186,3 +186,25 @@ func TestAnswersGetLost(t *testing.T) {
 		t.Fatalf("alice has %s, bob %s", a, b)
 	}
 }
+
+// TestADirectConversationThatWasLeft: writing again begins another one.
+func TestADirectConversationThatWasLeft(t *testing.T) {
+	w := newWorld(t)
+	alice, bob := w.person("alice"), w.person("bob")
+	alice.send("@bob", "one")
+	bob.sync()
+	if err := alice.Leave(t.Context(), "@bob"); err != nil {
+		t.Fatal(err)
+	}
+	bob.sync()
+	alice.send("@bob", "two")
+	bob.sync()
+	if got := bob.read("@alice"); len(got) != 2 || got[0] != "alice: one" && got[1] != "alice: one" {
+		t.Fatalf("bob has %q", got)
+	}
+	bob.send("@alice", "three")
+	alice.sync()
+	if got := alice.read("@bob"); len(got) != 3 {
+		t.Fatalf("alice has %q", got)
+	}
+}

@@ -246,7 +246,8 @@ func (c *Client) keepEvidence(ctx context.Context, alarm error, proof *evidence)
 	if err != nil {
 		return errors.Join(alarm, err)
 	}
-	name := fmt.Sprintf("evidence-%s.huis", c.now().UTC().Format("20060102-150405"))
+	sum := sha256.Sum256(b)
+	name := fmt.Sprintf("evidence-%s-%x.huis", c.now().UTC().Format("20060102-150405"), sum[:4])
 	err = c.step(ctx, func(t *tx) error {
 		t.put("evidence/"+name, b)
 		return nil

@@ -50,7 +50,8 @@ func (c *Client) mayAdd(ctx context.Context, id proto.ConversationID, accounts [
 }
 
 // changeable finds a conversation that is to be changed and brings it up to
-// date.
+// date. With a member whose device is not proven the id comes with the
+// *SafetyError: it can still be removed.
 func (c *Client) changeable(ctx context.Context, chat string) (id proto.ConversationID, err error) {
 	if err := c.syncAccount(ctx); err != nil {
 		return id, err
@@ -58,22 +59,35 @@ func (c *Client) changeable(ctx context.Context, chat string) (id proto.Conversa
 	if id, err = c.find(ctx, chat); err != nil {
 		return id, err
 	}
-	if err := c.syncConv(ctx, id); err != nil {
-		return id, err
+	stopped := c.syncConv(ctx, id)
+	var safety *SafetyError
+	if stopped != nil && !errors.As(stopped, &safety) {
+		return id, stopped
 	}
-	return id, c.step(ctx, func(t *tx) error {
+	err = c.step(ctx, func(t *tx) error {
 		cv, err := t.conv(id)
 		if err != nil || cv == nil {
 			return errors.Join(err, ErrUnknownChat)
 		}
 		return cv.usable()
 	})
+	if err == nil && stopped != nil {
+		return id, &unprovenMember{safety}
+	}
+	return id, err
 }
+
+// unprovenMember is the *SafetyError of a conversation that is well but for a
+// member's device.
+type unprovenMember struct{ *SafetyError }
+
+func (e *unprovenMember) Unwrap() error { return e.SafetyError }
 
 // RemoveMembers removes all devices of the named people.
 func (c *Client) RemoveMembers(ctx context.Context, chat string, handles []string) error {
 	id, err := c.changeable(ctx, chat)
-	if err != nil {
+	var unproven *unprovenMember
+	if err != nil && !errors.As(err, &unproven) {
 		return err
 	}
 	accounts, err := c.people(ctx, handles)
@@ -105,8 +119,13 @@ func (c *Client) RemoveMembers(ctx context.Context, chat string, handles []strin
 
 // Leave ends the part of all own devices in the conversation: the others are
 // removed by this one, which then says that it leaves. Any member removes it.
+// A conversation that was stopped for safety can be left as well.
 func (c *Client) Leave(ctx context.Context, chat string) error {
 	id, err := c.changeable(ctx, chat)
+	var safety *SafetyError
+	if errors.As(err, &safety) {
+		return c.leave(ctx, id)
+	}
 	if err != nil {
 		return err
 	}
@@ -130,6 +149,11 @@ func (c *Client) Leave(ctx context.Context, chat string) error {
 	if err != nil {
 		return err
 	}
+	return c.leave(ctx, id)
+}
+
+// leave says so in the log, which ends the own key, and deletes the secrets.
+func (c *Client) leave(ctx context.Context, id proto.ConversationID) error {
 	if err := c.notify(ctx, id, proto.Notice{Type: proto.NoticeLeave}); err != nil && !errors.Is(err, proto.NotMember) {
 		return err
 	}

@@ -24,6 +24,10 @@ func (t *tx) apply(cv *conversation, s *proto.Stamped) error {
 		cv.meta.Alarm = reason
 		return nil
 	}
+	if !cv.head.Known && !cv.begins(&s.Entry) {
+		cv.meta.Alarm = "the log this device is shown does not begin with the change that added it"
+		return nil
+	}
 	hash := s.Entry.Hash()
 	if err := t.keepLog(cv, s, hash); err != nil {
 		return err
@@ -82,6 +86,15 @@ func (cv *conversation) follows(r *proto.Receipt) string {
 		return fmt.Sprintf("entry %d is stamped earlier than the one before it", r.Seq)
 	}
 	return ""
+}
+
+// begins tells whether an entry is the first of this membership: the creation,
+// or the commit into the epoch this device joined.
+func (cv *conversation) begins(e *proto.Entry) bool {
+	if cv.meta.First <= 1 && e.Kind == proto.KindCreate {
+		return true
+	}
+	return e.Kind == proto.KindCommit && e.Epoch+1 == cv.meta.First
 }
 
 // act does what a verified entry says.

@@ -25,7 +25,8 @@ const readPage = 256
 
 // Messages yields the held messages with seq > after, in seq order, and marks
 // them as read. What a device says whose keys its account does not vouch for is
-// left out, and a *SafetyError comes at the end.
+// left out, and a *SafetyError comes at the end; so it does when the
+// conversation was stopped.
 func (c *Client) Messages(ctx context.Context, chat string, after uint64) iter.Seq2[Message, error] {
 	return func(yield func(Message, error) bool) {
 		all, err := c.streams(ctx, chat, after)
@@ -43,7 +44,7 @@ func (c *Client) Messages(ctx context.Context, chat string, after uint64) iter.S
 			}
 		}
 		for _, s := range all {
-			err = errors.Join(err, s.unproven, c.markRead(ctx, s.id, s.after))
+			err = errors.Join(err, s.unproven, s.alarm, c.markRead(ctx, s.id, s.after))
 		}
 		if err != nil {
 			yield(Message{}, err)
@@ -62,6 +63,7 @@ type stream struct {
 	ready    []Message
 	done     bool
 	unproven error
+	alarm    error // why nothing more is read of it
 }
 
 // streams returns the logs of a chat, those first shown first.
@@ -82,6 +84,9 @@ func (c *Client) streams(ctx context.Context, chat string, after uint64) (all []
 			}
 			s := &stream{id: id, chat: chat, offset: cv.meta.Offset}
 			s.after = max(after, s.offset) - s.offset
+			if cv.meta.Alarm != "" && cv.active() {
+				s.alarm = cv.stopped()
+			}
 			all = append(all, s)
 		}
 		slices.SortFunc(all, func(a, b *stream) int {

@@ -217,6 +217,9 @@ func (t *tx) convWarnings(cv *conversation, name string) (all []string) {
 	if cv.meta.Alarm != "" {
 		all = append(all, fmt.Sprintf("%s: stopped for safety: %s", name, cv.meta.Alarm))
 	}
+	for _, a := range cv.meta.Wanted {
+		all = append(all, fmt.Sprintf("%s: @%s is not in it yet; no device of theirs could be added", name, t.handleOf(a)))
+	}
 	switch cv.meta.State {
 	case stateBroken:
 		all = append(all, fmt.Sprintf("%s: a change of entry %d could not be processed; waiting to be added again", name, cv.meta.Broken.Seq))

@@ -87,10 +87,48 @@ func TestAnUnprovenLeafStopsSending(t *testing.T) {
 	if !errors.As(last, &safety) {
 		t.Fatalf("read ends with %v", last)
 	}
+	wantSafety := bob.AddMembers(t.Context(), "plan", []string{"alice"})
+	if !errors.As(wantSafety, &safety) {
+		t.Fatalf("adding gives %v", wantSafety)
+	}
 	lie(bob, nil)
 	bob.sync()
 	if got := bob.read("plan"); !slices.Contains(got, "alice: from the phone") {
 		t.Fatalf("bob has %q", got)
+	}
+}
+
+// TestAnUnprovenMemberCanBeRemoved by an admin, who is told why.
+func TestAnUnprovenMemberCanBeRemoved(t *testing.T) {
+	w := newWorld(t)
+	alice, bob, carol := w.person("alice"), w.person("bob"), w.person("carol")
+	alice.newChat("plan", "bob", "carol")
+	w.agree("plan", alice, bob, carol)
+	b := bob.must().Account
+	err := alice.step(t.Context(), func(t *tx) error {
+		delete(t.c.chains, b)
+		t.del("chain/" + b.Hex())
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	lie(alice, func(_ proto.Method, resp proto.Message) {
+		if r, ok := resp.(*proto.ChainResponse); ok {
+			r.Links = nil
+		}
+	})
+	var safety *SafetyError
+	if _, err := alice.Send(t.Context(), "plan", Draft{Text: "secret"}); !errors.As(err, &safety) {
+		t.Fatalf("send gives %v", err)
+	}
+	if err := alice.RemoveMembers(t.Context(), "plan", []string{"bob"}); err != nil {
+		t.Fatal(err)
+	}
+	alice.send("plan", "without bob")
+	carol.sync()
+	if got := carol.read("plan"); !slices.Contains(got, "alice: without bob") {
+		t.Fatalf("carol has %q", got)
 	}
 }
 
