@@ -149,6 +149,11 @@ var plants = []struct {
 		e.Seals.Sealed("ann", []byte("key"), []byte("nonce"), nil)
 		e.Seals.Sealed("ann after a crash", []byte("key"), []byte("nonce"), nil)
 	}},
+	{"file chunk's nonce used twice", "keys", func(e *Evidence, c ID) {
+		e.Seals.Repeatable("ann", []byte("key"), []byte("nonce"), []byte("one"))
+		e.Seals.Repeatable("ann", []byte("key"), []byte("nonce"), []byte("one"))
+		e.Seals.Repeatable("ann", []byte("key"), []byte("nonce"), []byte("two"))
+	}},
 	{"key sent twice", "keys", func(e *Evidence, c ID) {
 		one, two := []byte("sixteen bytes, 1"), []byte("sixteen bytes, 2")
 		e.Seals.Sealed("ann", []byte("key"), []byte("nonce 1"), one)

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"testing/cryptotest"
 	"time"
+	_ "unsafe" // for linkname
 
 	"codeberg.org/huis/huis/internal/client"
 	"codeberg.org/huis/huis/internal/delivery/store"
@@ -26,6 +27,11 @@ var (
 	longFlag = flag.Bool("long", false, "many seeds and longer runs")
 	echoFlag = flag.Bool("echo", false, "print the trace as it grows")
 )
+
+// chunkSealed sees the seals of files: see package files.
+//
+//go:linkname chunkSealed codeberg.org/huis/huis/internal/client/files.sealed
+var chunkSealed func(key, nonce, stored []byte)
 
 // traceShown is how many lines of the trace a failure prints.
 const traceShown = 60
@@ -86,7 +92,7 @@ func TestSim(t *testing.T) {
 	for _, sc := range scenarios {
 		t.Run(sc.name, func(t *testing.T) {
 			for _, seed := range seeds() {
-				perform(t, sc, seed)
+				t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) { perform(t, sc, seed) })
 			}
 		})
 	}
@@ -114,6 +120,7 @@ func open(t *testing.T, sc scenario, seed uint64) *play {
 		t.Fatal(err)
 	}
 	mls.SetSealObserver(func(key, nonce, ciphertext []byte) { w.Seals.Sealed(w.actor(), key, nonce, ciphertext) })
+	chunkSealed = func(key, nonce, stored []byte) { w.Seals.Repeatable(w.actor(), key, nonce, stored) }
 	if *echoFlag {
 		w.Sched.Trace.Echo = func(line string) { fmt.Println(line) }
 	}
@@ -123,8 +130,9 @@ func open(t *testing.T, sc scenario, seed uint64) *play {
 func (p *play) end(sc scenario) {
 	p.t.Helper()
 	mls.SetSealObserver(nil)
+	chunkSealed = nil
 	if p.t.Failed() {
-		p.t.Logf("seed %d; repeat: go test ./internal/sim -run 'TestSim/%s$' -seed %d\n%s", p.Seed, sc.name, p.Seed, p.Sched.Trace.Tail(traceShown))
+		p.t.Logf("seed %d; repeat: go test ./internal/sim -run 'TestSim/%s' -seed %d\n%s", p.Seed, sc.name, p.Seed, p.Sched.Trace.Tail(traceShown))
 	}
 	if err := p.Close(); err != nil {
 		p.t.Error(err)

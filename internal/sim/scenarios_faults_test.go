@@ -31,9 +31,9 @@ func init() {
 			p.people("ann", "bob", "cal", "dan")
 			p.chat("ann/1", "house", "bob", "cal")
 			for _, d := range p.Devices() {
-				d.WriteFaults = 0.04
+				d.WriteFaults = 0.12
 			}
-			for i := range 6 {
+			for i := range 10 {
 				ops := []*Op{p.Send(p.dev("ann/1"), "house"), p.Send(p.dev("bob/1"), "house"), p.Send(p.dev("cal/1"), "house")}
 				if i%2 == 0 {
 					ops = append(ops, p.dev("ann/1").Tell("add dan", add("house", "dan")))

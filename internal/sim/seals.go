@@ -15,6 +15,7 @@ import (
 type Seals struct {
 	pairs map[[32]byte]string   // hash of key and nonce → who used it
 	byTag map[[16]byte][32]byte // end of a ciphertext → hash of its key
+	same  map[[32]byte][32]byte // hash of key and nonce → hash of what was sealed, where repeating is allowed
 	left  map[[32]byte][32]byte // hash of key → hash of the bytes that left under it
 	Count int
 	found []Violation
@@ -25,6 +26,7 @@ func NewSeals() *Seals {
 	return &Seals{
 		pairs: make(map[[32]byte]string),
 		byTag: make(map[[16]byte][32]byte),
+		same:  make(map[[32]byte][32]byte),
 		left:  make(map[[32]byte][32]byte),
 	}
 }
@@ -33,7 +35,7 @@ func NewSeals() *Seals {
 // then only the first rule sees this call.
 func (s *Seals) Sealed(who string, key, nonce, ciphertext []byte) {
 	s.Count++
-	pair := sha256.Sum256(append(append([]byte{byte(len(nonce))}, nonce...), key...))
+	pair := pairOf(key, nonce)
 	if first, used := s.pairs[pair]; used {
 		s.found = append(s.found, Violation{"keys", fmt.Sprintf("%s sealed with a key and nonce that %s had used", who, first)})
 	}
@@ -42,6 +44,24 @@ func (s *Seals) Sealed(who string, key, nonce, ciphertext []byte) {
 		s.byTag[[16]byte(ciphertext[n-16:])] = sha256.Sum256(key)
 	}
 }
+
+func pairOf(key, nonce []byte) [32]byte {
+	return sha256.Sum256(append(append([]byte{byte(len(nonce))}, nonce...), key...))
+}
+
+// Repeatable records one call of Seal by a cipher whose nonces follow from the
+// plaintext: the same pair may come again, with the same result.
+func (s *Seals) Repeatable(who string, key, nonce, ciphertext []byte) {
+	s.Count++
+	pair, sum := pairOf(key, nonce), sha256.Sum256(ciphertext)
+	if first, used := s.same[pair]; used && first != sum {
+		s.found = append(s.found, violation("keys", "%s sealed two chunks of a file with one key and nonce", who))
+	}
+	s.same[pair] = sum
+}
+
+// Chunks is how many different chunks of files were sealed.
+func (s *Seals) Chunks() int { return len(s.same) }
 
 // Left records that bytes ending in a ciphertext were handed to the network.
 // Identical bytes may leave any number of times.
