@@ -297,7 +297,8 @@ type Server interface {
 	BlobIDs(ctx context.Context) (map[proto.BlobID]bool, error)
 
 	// Truncate shrinks the write-ahead log to nothing, so that deleted rows
-	// are gone from it too.
+	// are gone from it too, and undoes what the order of pages tells of the
+	// order of writes, where the size of the database allows.
 	Truncate(ctx context.Context) error
 
 	// Check reads the whole database for damage; the error is ErrDamaged.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,6 +18,9 @@ const (
 	maxBatch      = 256
 	maxBatchBytes = 1 << 20
 	idle          = 2 * time.Second // then the write-ahead log is emptied
+	// rewritten is the size of a database, in bytes, up to which truncate also
+	// rewrites it: that takes as much memory, and a second on a slow disk.
+	rewritten = 64 << 20
 )
 
 // point is where a test may cut the writer off.
@@ -54,6 +58,7 @@ type writer struct {
 	// used by run only
 	conn  *tx
 	dirty bool // the write-ahead log may hold something
+	mixed bool // written since the last rewrite
 	cut   error
 }
 
@@ -67,7 +72,7 @@ type job struct {
 
 func newWriter(path string, db *sql.DB, hook func(point) error) *writer {
 	w := &writer{path: path, db: db, hook: hook, queue: make(chan *job, 4*maxBatch), quit: make(chan struct{}),
-		done: make(chan struct{}), dirty: true}
+		done: make(chan struct{}), dirty: true, mixed: true}
 	go w.run()
 	return w
 }
@@ -157,7 +162,8 @@ func (w *writer) finish() {
 func (w *writer) serve(first *job) {
 	for j := first; j != nil; {
 		if j.truncate {
-			j.answer <- w.emptyLog()
+			err := w.rewrite()
+			j.answer <- errors.Join(err, w.emptyLog())
 			return
 		}
 		batch, next := w.take(j)
@@ -222,7 +228,7 @@ func (w *writer) transact(batch []*job) error {
 	if err := w.pass(beforeCommit); err != nil {
 		return w.rollback(err)
 	}
-	w.dirty = w.dirty || t.writes > 0
+	w.dirty, w.mixed = w.dirty || t.writes > 0, w.mixed || t.writes > 0
 	if err := t.control("COMMIT"); err != nil {
 		return w.rollback(err)
 	}
@@ -249,15 +255,8 @@ func (w *writer) pass(p point) error {
 }
 
 func (w *writer) begin() (*tx, error) {
-	if w.cut != nil {
-		return nil, w.cut
-	}
-	if w.conn == nil {
-		conn, err := w.db.Conn(context.Background())
-		if err != nil {
-			return nil, err
-		}
-		w.conn = &tx{conn: conn, statements: map[string]*sql.Stmt{}}
+	if err := w.connect(); err != nil {
+		return nil, err
 	}
 	w.conn.writes = 0
 	if err := w.conn.control("BEGIN IMMEDIATE"); err != nil {
@@ -265,6 +264,18 @@ func (w *writer) begin() (*tx, error) {
 		return nil, err
 	}
 	return w.conn, nil
+}
+
+// connect takes the connection, if it was dropped or not taken yet.
+func (w *writer) connect() error {
+	if w.cut != nil || w.conn != nil {
+		return w.cut
+	}
+	conn, err := w.db.Conn(context.Background())
+	if err == nil {
+		w.conn = &tx{conn: conn, statements: map[string]*sql.Stmt{}}
+	}
+	return err
 }
 
 // rollback undoes the transaction and returns why. If even that fails the
@@ -283,6 +294,21 @@ func (w *writer) drop() {
 	}
 }
 
+// rewrite puts the pages of each table together in the order of its keys.
+// Until then a commit's entry and the inbox items it delivered lie side by side,
+// which joins an account to a conversation.
+func (w *writer) rewrite() error {
+	info, err := os.Stat(w.path)
+	if err != nil || !w.mixed || info.Size() > rewritten || w.connect() != nil {
+		return err
+	}
+	if err := w.conn.control("VACUUM"); err != nil {
+		return explain(w.path, err)
+	}
+	w.dirty, w.mixed = true, false
+	return nil
+}
+
 // emptyLog moves the write-ahead log into the database and truncates it, so
 // that nothing deleted is left in it.
 func (w *writer) emptyLog() error {
@@ -292,14 +318,8 @@ func (w *writer) emptyLog() error {
 	if !w.dirty {
 		return nil
 	}
-	if w.conn == nil {
-		if _, err := w.begin(); err != nil {
-			return explain(w.path, err)
-		}
-		w.rollback(nil)
-	}
-	if w.conn == nil {
-		return errClosed
+	if err := w.connect(); err != nil {
+		return explain(w.path, err)
 	}
 	var busy, log, moved int
 	row := w.conn.conn.QueryRowContext(context.Background(), "PRAGMA wal_checkpoint(TRUNCATE)")

@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -381,16 +382,7 @@ func contains(t *testing.T, path string, what []byte) bool {
 	t.Helper()
 	for _, suffix := range []string{"", "-wal", "-shm"} {
 		b, err := os.ReadFile(path + suffix)
-		if err == nil && indexOf(b, what) {
-			return true
-		}
-	}
-	return false
-}
-
-func indexOf(b, what []byte) bool {
-	for i := 0; i+len(what) <= len(b); i++ {
-		if string(b[i:i+len(what)]) == string(what) {
+		if err == nil && bytes.Contains(b, what) {
 			return true
 		}
 	}
