@@ -11,9 +11,9 @@ import (
 // world is a group of four in which mallory is a member that does as it likes.
 // carol and dave were added in one commit by alice; then everybody committed.
 type world struct {
-	t                         *testing.T
-	alice, bob, carol, malory *device
-	spare                     *device // not a member
+	t                          *testing.T
+	alice, bob, carol, mallory *device
+	spare                      *device // not a member
 }
 
 const testSuite = X25519AES128SHA256Ed25519
@@ -22,15 +22,15 @@ func newWorld(t *testing.T, extensions ...Extension) *world {
 	t.Helper()
 	w := &world{
 		t: t, alice: newDevice(t, testSuite, "alice"), bob: newDevice(t, testSuite, "bob"),
-		carol: newDevice(t, testSuite, "carol"), malory: newDevice(t, testSuite, "malory"), spare: newDevice(t, testSuite, "spare"),
+		carol: newDevice(t, testSuite, "carol"), mallory: newDevice(t, testSuite, "mallory"), spare: newDevice(t, testSuite, "spare"),
 	}
-	w.malory.create("group", extensions...)
+	w.mallory.create("group", extensions...)
 	others := []*device{w.alice, w.bob, w.carol}
 	var adds []Proposal
 	for _, d := range others {
 		adds = append(adds, add(d.keyPackage()))
 	}
-	c := w.malory.commit(CommitOptions{Proposals: adds, TreeInWelcome: true})
+	c := w.mallory.commit(CommitOptions{Proposals: adds, TreeInWelcome: true})
 	for _, d := range others {
 		d.join(c.Welcome(), nil)
 	}
@@ -47,7 +47,7 @@ func newWorld(t *testing.T, extensions ...Extension) *world {
 }
 
 // members in leaf order.
-func (w *world) members() []*device { return []*device{w.malory, w.alice, w.bob, w.carol} }
+func (w *world) members() []*device { return []*device{w.mallory, w.alice, w.bob, w.carol} }
 
 // forgery is a commit of mallory's as it should not be.
 type forgery struct {
@@ -64,7 +64,7 @@ type forgery struct {
 // commits break is to be found before it matters.
 func (w *world) forge(f forgery) []byte {
 	w.t.Helper()
-	d := w.malory
+	d := w.mallory
 	opt := CommitOptions{Proposals: f.list, ByRef: f.refs}
 	list, refs, err := d.group.collect(&opt)
 	d.must(err)
@@ -91,7 +91,7 @@ func (w *world) forge(f forgery) []byte {
 // public signs and frames content.
 func (w *world) public(a *AuthenticatedContent, f forgery) []byte {
 	w.t.Helper()
-	d := w.malory
+	d := w.mallory
 	signer := d.signer
 	if f.sender != nil {
 		a.Content.Sender, signer = *f.sender, f.signer
@@ -127,8 +127,8 @@ func (w *world) refused(msg []byte, section, reason string) {
 	}
 }
 
-// package_ alters a key package of an outsider and signs leaf and package again.
-func (w *world) package_(alter func(*KeyPackage)) Proposal {
+// altered changes the key package of an outsider and signs leaf and package again.
+func (w *world) altered(alter func(*KeyPackage)) Proposal {
 	w.t.Helper()
 	k := *w.spare.bundle.KeyPackage
 	k.LeafNode.Capabilities.Extensions = slices.Clone(k.LeafNode.Capabilities.Extensions)
@@ -140,7 +140,7 @@ func (w *world) package_(alter func(*KeyPackage)) Proposal {
 
 func (w *world) psk(alter func(*PreSharedKeyID)) Proposal {
 	id, err := ExternalPSK(testSuite, []byte("psk"))
-	w.malory.must(err)
+	w.mallory.must(err)
 	id.PSKNonce = bytes.Repeat([]byte{1}, len(id.PSKNonce))
 	alter(&id)
 	return Proposal{Type: ProposalPSK, PreSharedKey: &PreSharedKey{id}}
@@ -159,7 +159,7 @@ func same[T any](T) {}
 // TestForgedProposalsAreRefused: lists of proposals no commit may have.
 func TestForgedProposalsAreRefused(t *testing.T) {
 	ownUpdate := func(w *world) Proposal {
-		return Proposal{Type: ProposalUpdate, Update: &Update{*w.malory.group.tree.leaf(0)}}
+		return Proposal{Type: ProposalUpdate, Update: &Update{*w.mallory.group.tree.leaf(0)}}
 	}
 	for _, c := range []struct {
 		name, section, reason string
@@ -190,22 +190,22 @@ func TestForgedProposalsAreRefused(t *testing.T) {
 		{"nothing without a path", "12.4.2", "no path", func(w *world) []Proposal { return nil }},
 
 		{"package of another suite", "10.1", "another version or cipher suite", func(w *world) []Proposal {
-			return []Proposal{w.package_(func(k *KeyPackage) { k.CipherSuite = X25519ChaChaSHA256Ed25519 })}
+			return []Proposal{w.altered(func(k *KeyPackage) { k.CipherSuite = X25519ChaChaSHA256Ed25519 })}
 		}},
 		{"package of another version", "10.1", "another version or cipher suite", func(w *world) []Proposal {
-			return []Proposal{w.package_(func(k *KeyPackage) { k.Version = 2 })}
+			return []Proposal{w.altered(func(k *KeyPackage) { k.Version = 2 })}
 		}},
 		{"package with one key for both uses", "10.1", "are the same", func(w *world) []Proposal {
-			return []Proposal{w.package_(func(k *KeyPackage) { k.InitKey = k.LeafNode.EncryptionKey })}
+			return []Proposal{w.altered(func(k *KeyPackage) { k.InitKey = k.LeafNode.EncryptionKey })}
 		}},
 		{"package with an init key that is none", "10.1", "no usable init key", func(w *world) []Proposal {
-			return []Proposal{w.package_(func(k *KeyPackage) { k.InitKey = k.InitKey[1:] })}
+			return []Proposal{w.altered(func(k *KeyPackage) { k.InitKey = k.InitKey[1:] })}
 		}},
 		{"package with an extension twice", "13.4", "twice", func(w *world) []Proposal {
-			return []Proposal{w.package_(func(k *KeyPackage) { k.Extensions = []Extension{{9, nil}, {9, nil}} })}
+			return []Proposal{w.altered(func(k *KeyPackage) { k.Extensions = []Extension{{9, nil}, {9, nil}} })}
 		}},
 		{"package with a bad signature", "10.1", "signature", func(w *world) []Proposal {
-			p := w.package_(same)
+			p := w.altered(same)
 			p.Add.KeyPackage.Signature[0] ^= 1
 			return []Proposal{p}
 		}},
@@ -217,35 +217,35 @@ func TestForgedProposalsAreRefused(t *testing.T) {
 			return []Proposal{add(&k)}
 		}},
 		{"package with a leaf of a commit", "7.3", "source 3, want 1", func(w *world) []Proposal {
-			return []Proposal{w.package_(func(k *KeyPackage) { k.LeafNode.Source = SourceCommit })}
+			return []Proposal{w.altered(func(k *KeyPackage) { k.LeafNode.Source = SourceCommit })}
 		}},
 		{"leaf with an encryption key that is none", "7.3", "no usable encryption key", func(w *world) []Proposal {
-			return []Proposal{w.package_(func(k *KeyPackage) { k.LeafNode.EncryptionKey = []byte{1} })}
+			return []Proposal{w.altered(func(k *KeyPackage) { k.LeafNode.EncryptionKey = []byte{1} })}
 		}},
 		{"leaf with an extension it does not list", "7.3", "does not list", func(w *world) []Proposal {
-			return []Proposal{w.package_(func(k *KeyPackage) { k.LeafNode.Extensions = []Extension{{0xF777, nil}} })}
+			return []Proposal{w.altered(func(k *KeyPackage) { k.LeafNode.Extensions = []Extension{{0xF777, nil}} })}
 		}},
 		{"leaf with an extension twice", "13.4", "twice", func(w *world) []Proposal {
-			return []Proposal{w.package_(func(k *KeyPackage) { k.LeafNode.Extensions = []Extension{{1, nil}, {1, nil}} })}
+			return []Proposal{w.altered(func(k *KeyPackage) { k.LeafNode.Extensions = []Extension{{1, nil}, {1, nil}} })}
 		}},
 		{"credential the application refuses", "7.3", "credential of leaf", func(w *world) []Proposal {
-			return []Proposal{w.package_(func(k *KeyPackage) { k.LeafNode.Credential.Identity = []byte("impostor") })}
+			return []Proposal{w.altered(func(k *KeyPackage) { k.LeafNode.Credential.Identity = []byte("impostor") })}
 		}},
 		{"signature key of another member", "7.3", "same signature key", func(w *world) []Proposal {
 			w.spare.signer = w.carol.signer
-			return []Proposal{w.package_(func(k *KeyPackage) { k.LeafNode.SignatureKey = w.carol.signer.PublicKey() })}
+			return []Proposal{w.altered(func(k *KeyPackage) { k.LeafNode.SignatureKey = w.carol.signer.PublicKey() })}
 		}},
 		{"encryption key of another member", "7.3", "same encryption key", func(w *world) []Proposal {
-			return []Proposal{w.package_(func(k *KeyPackage) { k.LeafNode.EncryptionKey = w.carol.group.tree.leaf(3).EncryptionKey })}
+			return []Proposal{w.altered(func(k *KeyPackage) { k.LeafNode.EncryptionKey = w.carol.group.tree.leaf(3).EncryptionKey })}
 		}},
 		{"encryption key of a parent", "7.3", "same encryption key", func(w *world) []Proposal {
-			return []Proposal{w.package_(func(k *KeyPackage) { k.LeafNode.EncryptionKey = w.carol.group.tree.parent(3).EncryptionKey })}
+			return []Proposal{w.altered(func(k *KeyPackage) { k.LeafNode.EncryptionKey = w.carol.group.tree.parent(3).EncryptionKey })}
 		}},
 		{"credential type others do not support", "7.3", "not all members support credential type 2", func(w *world) []Proposal {
-			return []Proposal{w.package_(func(k *KeyPackage) { k.LeafNode.Credential.CredentialType = CredentialX509 })}
+			return []Proposal{w.altered(func(k *KeyPackage) { k.LeafNode.Credential.CredentialType = CredentialX509 })}
 		}},
 		{"leaf that does not support the others' credentials", "7.3", "not all members support credential type 1", func(w *world) []Proposal {
-			return []Proposal{w.package_(func(k *KeyPackage) { k.LeafNode.Capabilities.Credentials = nil })}
+			return []Proposal{w.altered(func(k *KeyPackage) { k.LeafNode.Capabilities.Credentials = nil })}
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -270,7 +270,7 @@ func TestForgedPathsAreRefused(t *testing.T) {
 		forgery               func(w *world) forgery
 	}{
 		{"leaf keeps its encryption key", "12.4.2", "keeps the committer's encryption key", func(w *world) forgery {
-			return forgery{leaf: func(n *LeafNode) { n.EncryptionKey = w.malory.group.tree.leaf(0).EncryptionKey }}
+			return forgery{leaf: func(n *LeafNode) { n.EncryptionKey = w.mallory.group.tree.leaf(0).EncryptionKey }}
 		}},
 		{"leaf of an update", "7.3", "source 2, want 3", func(w *world) forgery {
 			return forgery{leaf: func(n *LeafNode) { n.Source = SourceUpdate }}
@@ -279,8 +279,8 @@ func TestForgedPathsAreRefused(t *testing.T) {
 			return forgery{leaf: func(n *LeafNode) { n.ParentHash = bytes.Repeat([]byte{1}, 32) }}
 		}},
 		{"leaf with the signature key of another", "7.3", "same signature key", func(w *world) forgery {
-			w.malory.signer = w.carol.signer // to sign the leaf with
-			return forgery{leaf: func(n *LeafNode) { n.SignatureKey = w.carol.signer.PublicKey() }, signer: w.malory.group.epoch.signer, sender: &Sender{SenderType: SenderMember}}
+			w.mallory.signer = w.carol.signer // to sign the leaf with
+			return forgery{leaf: func(n *LeafNode) { n.SignatureKey = w.carol.signer.PublicKey() }, signer: w.mallory.group.epoch.signer, sender: &Sender{SenderType: SenderMember}}
 		}},
 		{"leaf with a bad signature", "7.3", "signature", func(w *world) forgery {
 			return forgery{after: func(c *Commit) { c.Path.LeafNode.Signature[3] ^= 1 }}
@@ -349,15 +349,15 @@ func TestForgedPathsAreRefused(t *testing.T) {
 
 // sealOther replaces what the path seals to bob and carol by another secret.
 func (w *world) sealOther(c *Commit) {
-	tree := w.malory.group.tree.clone()
-	w.malory.must(tree.applyPath(0, c.Path, nil))
-	context := *w.malory.group.Context()
+	tree := w.mallory.group.tree.clone()
+	w.mallory.must(tree.applyPath(0, c.Path, nil))
+	context := *w.mallory.group.Context()
 	context.Epoch++
 	context.TreeHash = tree.treeHash()
 	b, err := context.Encode()
-	w.malory.must(err)
+	w.mallory.must(err)
 	node := tree.recipients(5, nil)[0]
 	ct, err := EncryptWithLabel(testSuite, tree.publicKey(node), "UpdatePathNode", b, bytes.Repeat([]byte{7}, 32))
-	w.malory.must(err)
+	w.mallory.must(err)
 	c.Path.Nodes[1].EncryptedPathSecret[0] = *ct
 }

@@ -12,7 +12,7 @@ import (
 // before alters the tree ahead of mallory's path, which then covers it.
 func (w *world) welcome(alterInfo func(*GroupInfo), alterSecrets func(*GroupSecrets), before ...func(*ratchetTree)) *Welcome {
 	w.t.Helper()
-	d := w.malory
+	d := w.mallory
 	opt := CommitOptions{Proposals: []Proposal{add(w.spare.bundle.KeyPackage)}, TreeInWelcome: true}
 	list, refs, err := d.group.collect(&opt)
 	d.must(err)
@@ -46,10 +46,10 @@ func (w *world) tree(info *GroupInfo, alter func(nodes []*Node)) {
 			continue
 		}
 		tree, err := ParseRatchetTree(info.Extensions[i].ExtensionData)
-		w.malory.must(err)
+		w.mallory.must(err)
 		alter(tree.nodes)
 		info.Extensions[i].ExtensionData = wire.MustEncode(tree.wire)
-		info.GroupContext.TreeHash = tree.tree(w.malory.group.suite()).treeHash()
+		info.GroupContext.TreeHash = tree.tree(w.mallory.group.suite()).treeHash()
 	}
 }
 

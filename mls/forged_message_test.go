@@ -20,7 +20,7 @@ func wantRefused(t testing.TB, err error, section, reason string) {
 
 // forgeProposal frames a proposal of mallory's, or of another sender.
 func (w *world) forgeProposal(p Proposal, f forgery) []byte {
-	content := w.malory.group.content(ContentProposal, nil)
+	content := w.mallory.group.content(ContentProposal, nil)
 	content.Proposal = &p
 	return w.public(&AuthenticatedContent{WireFormat: WireFormatPublicMessage, Content: content}, f)
 }
@@ -28,13 +28,13 @@ func (w *world) forgeProposal(p Proposal, f forgery) []byte {
 // update is an Update by mallory, altered and signed again.
 func (w *world) update(alter func(*LeafNode)) Proposal {
 	key, public, err := GenerateHPKEKey(testSuite)
-	w.malory.must(err)
+	w.mallory.must(err)
 	same(key)
-	n, err := replaceLeaf(w.malory.group.tree.leaf(0), public, w.malory.signer, nil, LeafOptions{})
-	w.malory.must(err)
+	n, err := replaceLeaf(w.mallory.group.tree.leaf(0), public, w.mallory.signer, nil, LeafOptions{})
+	w.mallory.must(err)
 	n.Source = SourceUpdate
 	alter(n)
-	w.malory.must(n.sign(testSuite, w.malory.signer, w.malory.group.GroupID(), 0))
+	w.mallory.must(n.sign(testSuite, w.mallory.signer, w.mallory.group.GroupID(), 0))
 	return Proposal{Type: ProposalUpdate, Update: &Update{*n}}
 }
 
@@ -47,7 +47,7 @@ func TestForgedUpdatesAreRefused(t *testing.T) {
 		more                  []Proposal
 	}{
 		{"with the encryption key it had", "12.1.2", "keeps the encryption key", func(w *world, n *LeafNode) {
-			n.EncryptionKey = w.malory.group.tree.leaf(0).EncryptionKey
+			n.EncryptionKey = w.mallory.group.tree.leaf(0).EncryptionKey
 		}, nil},
 		{"with a leaf of a key package", "7.3", "source 1, want 2", func(_ *world, n *LeafNode) { n.Source = SourceKeyPackage }, nil},
 		{"with the removal of its leaf", "12.2", "two proposals change leaf 0", func(*world, *LeafNode) {}, []Proposal{remove(0)}},
@@ -60,8 +60,8 @@ func TestForgedUpdatesAreRefused(t *testing.T) {
 			wantRefused(t, err, c.section, c.reason)
 
 			w.bob.receive(msg)
-			w.malory, w.alice = w.alice, w.malory // alice forges the commit of it
-			w.malory.signer = w.malory.group.epoch.signer
+			w.mallory, w.alice = w.alice, w.mallory // alice forges the commit of it
+			w.mallory.signer = w.mallory.group.epoch.signer
 			w.refused(w.forge(forgery{refs: []ProposalRef{ref}, list: c.more}), c.section, c.reason)
 		})
 	}
@@ -149,7 +149,7 @@ func TestOutcomesOfOldAndOwnMessages(t *testing.T) {
 		} else {
 			want(w.bob, rival.Message(), ErrFork)
 		}
-		want(w.malory, w.bob.commit(CommitOptions{Public: public}).Message(), ErrFutureEpoch)
+		want(w.mallory, w.bob.commit(CommitOptions{Public: public}).Message(), ErrFutureEpoch)
 	}
 }
 
@@ -285,7 +285,7 @@ func TestNothingGoesOnAfterReInit(t *testing.T) {
 	same(stale)
 	c := w.alice.commit(CommitOptions{Proposals: []Proposal{reinitTo(1)}})
 	w.bob.receive(c.Message())
-	w.malory.receive(c.Message())
+	w.mallory.receive(c.Message())
 	if w.bob.group.PendingReInit() == nil {
 		t.Fatal("group goes on")
 	}
@@ -325,7 +325,7 @@ func TestForgedExternalCommitsAreRefused(t *testing.T) {
 			ref := w.bob.receive(w.forgeProposal(remove(3), forgery{})).Ref
 			c.Proposals = append(c.Proposals, ProposalOrRef{Reference: ref})
 		}},
-		{"with an Add", "12.2", "type 0x0001", func(w *world, c *Commit) { c.Proposals = append(c.Proposals, value(w.package_(same))) }},
+		{"with an Add", "12.2", "type 0x0001", func(w *world, c *Commit) { c.Proposals = append(c.Proposals, value(w.altered(same))) }},
 		{"with two inits", "12.2", "2 ExternalInit", func(w *world, c *Commit) { c.Proposals = append(c.Proposals, c.Proposals[0]) }},
 		{"without an init", "12.2", "0 ExternalInit", func(w *world, c *Commit) { c.Proposals = nil }},
 		{"with two removals", "12.2", "2 Remove", func(w *world, c *Commit) { c.Proposals = append(c.Proposals, value(remove(1)), value(remove(3))) }},

@@ -94,20 +94,23 @@ func begin(e *epoch, tree *ratchetTree, opt Options) (*Group, Delta, error) {
 	g := &Group{opt: opt, resumption: map[uint64]Secret{}}
 	d := g.enter(e, tree)
 	d = append(d, g.storeWholeTree()...)
-	return g, append(d, g.storeEpoch()...), nil
+	return g, append(d, g.storeEpoch(), g.storeHead()), nil
 }
 
 // enter makes e the current epoch and returns the records of its message keys.
+// e itself is not changed: who could not store the delta may merge again.
 func (g *Group) enter(e *epoch, tree *ratchetTree) Delta {
 	a := tree.suite
-	g.epoch = e
-	g.GroupView = GroupView{context: &e.context, tree: tree}
-	keys, d := newSecretTree(a, keysPrefix(e.context.Epoch), tree.leafCount(), bytes.Clone(e.secrets.Encryption))
-	exporter, d2 := newExporterTree(a, exporterPrefix(e.context.Epoch), bytes.Clone(e.secrets.ApplicationExport))
-	e.secrets.Encryption, e.secrets.ApplicationExport = nil, nil
-	g.keys, g.exporter = g.messageKeys(e, keys), exporter
+	current, secrets := *e, *e.secrets
+	keys, d := newSecretTree(a, keysPrefix(e.context.Epoch), tree.leafCount(), bytes.Clone(secrets.Encryption))
+	exporter, more := newExporterTree(a, exporterPrefix(e.context.Epoch), bytes.Clone(secrets.ApplicationExport))
+	secrets.Encryption, secrets.ApplicationExport = nil, nil
+	current.secrets = &secrets
+	g.epoch = &current
+	g.GroupView = GroupView{context: &g.epoch.context, tree: tree}
+	g.keys, g.exporter = g.messageKeys(g.epoch, keys), exporter
 	g.proposals = proposalCache{suite: g.Suite()}
-	return append(d, d2...)
+	return append(d, more...)
 }
 
 func (g *Group) messageKeys(e *epoch, tree *secretTree) *messageKeys {

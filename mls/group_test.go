@@ -63,7 +63,12 @@ func (d *device) keyPackage() *KeyPackage {
 // write applies a delta and goes on with what the store gives back.
 func (d *device) write(delta Delta) {
 	d.t.Helper()
+	seen := map[string]bool{}
 	for _, r := range delta {
+		if seen[r.Key] {
+			d.t.Fatalf("%s: delta has %s twice", d.name, r.Key)
+		}
+		seen[r.Key] = true
 		if r.Value == nil {
 			delete(d.store, r.Key)
 		} else {
@@ -205,4 +210,67 @@ func TestMembersAgreeThroughAddUpdateRemove(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestFailedWriteIsRepeated: when the caller could not store the delta of a
+// merge, it restores the group and merges the same staged commit again.
+func TestFailedWriteIsRepeated(t *testing.T) {
+	w := newWorld(t)
+	msg := w.alice.commit(CommitOptions{}).Message()
+	p, err := w.bob.group.Process(testTime, msg)
+	w.bob.must(err)
+	if _, err := w.bob.group.Merge(testTime, p.Commit); err != nil { // its delta is lost
+		t.Fatal(err)
+	}
+	w.bob.group = nil
+	w.bob.write(nil) // restore
+	delta, err := w.bob.group.Merge(testTime, p.Commit)
+	w.bob.must(err)
+	w.bob.write(delta)
+	sameEpoch(t, w.alice, w.bob)
+	if got := w.bob.receive(w.alice.protect("hello")); string(got.Data) != "hello" {
+		t.Fatalf("read %q", got.Data)
+	}
+	if got := w.alice.receive(w.bob.protect("hello")); string(got.Data) != "hello" {
+		t.Fatalf("read %q", got.Data)
+	}
+}
+
+// TestStoredStateIsComplete: what is not in the head is in nobody's way, and a
+// record that is missing or damaged is an error and no panic.
+func TestStoredStateIsComplete(t *testing.T) {
+	w := newWorld(t)
+	w.bob.receive(w.forgeProposal(remove(3), forgery{}))
+	w.bob.receive(w.alice.protect("hello"))
+	for key, value := range w.bob.store {
+		broken := func(b []byte) func(string) ([]byte, error) {
+			return func(k string) ([]byte, error) {
+				if k == key {
+					return b, nil
+				}
+				return w.bob.store[k], nil
+			}
+		}
+		_, _ = Restore(broken(nil), w.bob.opt) // no panic
+		for n := range min(len(value), 200) {
+			_, _ = Restore(broken(value[:n]), w.bob.opt) // no panic
+			flipped := bytes.Clone(value)
+			flipped[n] ^= 0x41
+			_, _ = Restore(broken(flipped), w.bob.opt)
+		}
+	}
+	for _, key := range []string{"head", epochKey(w.bob.group.Epoch()), treeKey(w.bob.group.stored.base), pastKey(w.bob.group.Epoch() - 1)} {
+		if w.bob.store[key] == nil {
+			t.Errorf("%s is not stored", key)
+		}
+		_, err := Restore(func(k string) ([]byte, error) {
+			if k == key {
+				return nil, nil
+			}
+			return w.bob.store[k], nil
+		}, w.bob.opt)
+		if err == nil {
+			t.Errorf("%s is missing and was not missed", key)
+		}
+	}
 }

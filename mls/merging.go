@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"codeberg.org/huis/huis/internal/wire"
@@ -23,14 +24,14 @@ func (g *Group) Merge(now time.Time, c *StagedCommit) (Delta, error) {
 	if c.next == nil && !c.SelfRemoved {
 		return nil, errForeignStage
 	}
-	d := g.retire(now, c)
-	if c.next == nil {
-		return append(d, g.leave()...), nil
+	if c.SelfRemoved {
+		return g.leave(), nil
 	}
 	before := g.tree
+	d := g.retire(now, c)
 	d = append(d, g.enter(c.next, c.nextView.tree)...)
-	d = append(d, g.storeEpoch()...)
-	return append(d, g.storeTree(before)...), nil
+	d = append(d, g.storeTree(before)...)
+	return append(d, g.storeEpoch(), g.storeHead()), nil
 }
 
 // onCurrent tells whether v is the epoch of current, in the same history.
@@ -80,6 +81,7 @@ func (g *Group) retire(now time.Time, c *StagedCommit) Delta {
 	d := Delta{{Key: epochKey(epoch)}}
 	d = append(d, g.proposals.forget(epoch)...)
 	d = append(d, g.exporter.forget()...)
+	d = append(d, g.keepResumption(epoch)...)
 	tree := *g.tree
 	tree.index = nil
 	p := &pastEpoch{
@@ -88,11 +90,11 @@ func (g *Group) retire(now time.Time, c *StagedCommit) Delta {
 		own: c.Sender.SenderType == SenderMember && c.Sender.LeafIndex == g.epoch.own,
 	}
 	g.past = append(g.past, p)
-	d = append(d, g.keepResumption(epoch)...)
-	if c.nextView != nil {
+	d = append(d, g.dropPast(now, 0)...)
+	if slices.Contains(g.past, p) {
 		d = append(d, Record{pastKey(epoch), p.encode(c.nextView.tree)})
 	}
-	return append(d, g.dropPast(now, 0)...)
+	return d
 }
 
 // keepResumption remembers the epoch's resumption PSK within the limit.
@@ -122,34 +124,39 @@ func (g *Group) ForgetPast(now time.Time, before uint64) Delta {
 	return d
 }
 
-// dropPast is ForgetPast without the head record.
+// dropPast is ForgetPast without the head record. The newest epoch may have no
+// record yet; deleting it does no harm.
 func (g *Group) dropPast(now time.Time, before uint64) Delta {
 	var d Delta
 	kept := g.past[:0:0]
 	for i, p := range g.past {
 		excess := len(g.past)-i > g.opt.maxPastEpochs()
-		if excess || p.view.context.Epoch < before || now.Sub(p.endedAt) > g.opt.pastEpochAge() {
-			d = append(d, Record{Key: pastKey(p.view.context.Epoch)})
-			d = append(d, p.keys.tree.forget()...)
+		if !excess && p.view.context.Epoch >= before && now.Sub(p.endedAt) <= g.opt.pastEpochAge() {
+			kept = append(kept, p)
 			continue
 		}
-		kept = append(kept, p)
+		d = append(d, Record{Key: pastKey(p.view.context.Epoch)})
+		d = append(d, p.keys.tree.forget()...)
 	}
 	g.past = kept
 	return d
 }
 
-// leave deletes all secrets: this member was removed. What is public stays.
+// leave deletes all secrets: this member was removed. What is public stays, at
+// the last epoch it was in.
 func (g *Group) leave() Delta {
 	d := g.dropPast(time.Time{}, 1<<64-1)
+	d = append(d, g.keys.tree.forget()...)
+	d = append(d, g.exporter.forget()...)
+	d = append(d, g.proposals.forget(g.epoch.context.Epoch)...)
 	for n := range g.resumption {
 		d = append(d, Record{Key: resumptionKey(n)})
 	}
-	g.resumption = map[uint64]Secret{}
 	e := *g.epoch
 	e.secrets, e.private, e.signer = &epochSecrets{}, privateKeys{}, SignaturePrivateKey{}
-	g.epoch, g.removed, g.proposals = &e, true, proposalCache{suite: g.Suite()}
-	return append(d, g.storeEpoch()...)
+	g.epoch, g.removed, g.resumption = &e, true, map[uint64]Secret{}
+	g.proposals = proposalCache{suite: g.Suite()}
+	return append(d, g.storeEpoch(), g.storeHead())
 }
 
 // PastEpoch is an ended epoch whose messages can still be read.

@@ -85,11 +85,11 @@ func (g *Group) processPublic(m *PublicMessage, msg []byte) (*Processed, error) 
 	if err != nil {
 		return nil, err
 	}
+	if err := g.verifyContent(a, g.epoch.encodedContext()); err != nil {
+		return nil, err
+	}
 	if c.Sender.SenderType == SenderMember && c.Sender.LeafIndex == g.epoch.own {
 		return nil, ErrOwnMessage
-	}
-	if err := g.verifyContent(a, g.View(), g.epoch.encodedContext()); err != nil {
-		return nil, err
 	}
 	return g.accept(a, g.View())
 }
@@ -113,7 +113,7 @@ func (g *Group) processPrivate(now time.Time, m *PrivateMessage, msg []byte) (*P
 	if err != nil {
 		return nil, err
 	}
-	if err := g.verifyContent(o.content, view, wire.MustEncode(view.context.wire)); err != nil {
+	if err := view.verifyContent(o.content, wire.MustEncode(view.context.wire)); err != nil {
 		return nil, err
 	}
 	if past != nil && m.ContentType == ContentCommit {
@@ -146,10 +146,6 @@ func (g *Group) pastCommitOutcome(epoch uint64, msg []byte) error {
 
 // verifyContent finds the sender's signature key and checks the signature
 // (RFC 9420, Section 6.1).
-func (g *Group) verifyContent(a *AuthenticatedContent, view *GroupView, context []byte) error {
-	return view.verifyContent(a, context)
-}
-
 func (v *GroupView) verifyContent(a *AuthenticatedContent, context []byte) error {
 	if err := a.Content.checkSenderContent(); err != nil {
 		return err

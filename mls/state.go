@@ -16,7 +16,7 @@ type Record struct {
 	Value []byte
 }
 
-// Delta is what one operation changed, later records of a key over earlier ones.
+// Delta is what one operation changed, each key once.
 // The caller writes all of it in one transaction; when that fails it throws the
 // Group away and restores it.
 //
@@ -75,10 +75,8 @@ func (g *Group) storeHead() Record {
 	return Record{"head", wire.MustEncode(h.wire)}
 }
 
-// storeEpoch returns the record of the current epoch; the tree's records, and
-// with them the head, follow.
-func (g *Group) storeEpoch() Delta {
-	return Delta{{epochKey(g.epoch.context.Epoch), wire.MustEncode(g.epoch.wire)}, g.storeHead()}
+func (g *Group) storeEpoch() Record {
+	return Record{epochKey(g.epoch.context.Epoch), wire.MustEncode(g.epoch.wire)}
 }
 
 func (e *epoch) wire(c *wire.Codec) {

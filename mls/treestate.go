@@ -94,7 +94,7 @@ func (t *ratchetTree) withLeaves(leaves uint32, changes []treeChange) (*ratchetT
 	return t.with(&treeChanges{leaves, changes})
 }
 
-// storeWholeTree returns the tree's record, whole, and the head.
+// storeWholeTree returns the tree's record, whole, and deletes those before.
 func (g *Group) storeWholeTree() Delta {
 	var d Delta
 	n := g.epoch.context.Epoch
@@ -103,7 +103,7 @@ func (g *Group) storeWholeTree() Delta {
 	}
 	b := g.RatchetTree()
 	g.stored = treeRecords{base: n, baseSize: len(b)}
-	return append(d, Record{treeKey(n), b}, g.storeHead())
+	return append(d, Record{treeKey(n), b})
 }
 
 // storeTree returns the records of the tree, which was before in the last epoch.
