@@ -45,9 +45,11 @@ func (c *Client) Sync(ctx context.Context) error {
 			alarms = append(alarms, err)
 		}
 	}
-	if err := c.runJobs(ctx); err != nil {
-		if err := c.tolerateJobs(err); err != nil {
-			return err
+	for _, duty := range []func(context.Context) error{c.runJobs, c.importHistory} {
+		if err := duty(ctx); err != nil {
+			if err := c.tolerateJobs(err); err != nil {
+				return err
+			}
 		}
 	}
 	return errors.Join(append(alarms, c.seekChains(ctx))...)
@@ -56,7 +58,7 @@ func (c *Client) Sync(ctx context.Context) error {
 // accountDuties does, beside the conversations, what belongs to the own account
 // and its devices, and forgets what has disappeared.
 func (c *Client) accountDuties(ctx context.Context) error {
-	for _, duty := range []func(context.Context) error{c.expire, c.takeLine, c.rotateIfDue, c.tellRead, c.importHistory} {
+	for _, duty := range []func(context.Context) error{c.expire, c.takeLine, c.rotateIfDue, c.tellRead} {
 		err := duty(ctx)
 		if err == nil {
 			continue
