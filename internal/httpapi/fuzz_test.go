@@ -20,9 +20,8 @@ import (
 
 // whole is a handler on stores of its own, its log, and two sessions that are
 // open: of an account's device, and of a member key.
-func whole(t testing.TB) (h *Handler, log *strings.Builder, device, member proto.SessionID) {
+func whole(t testing.TB, c *testClock) (h *Handler, log *strings.Builder, device, member proto.SessionID) {
 	t.Helper()
-	c := &testClock{time.Unix(1_800_000_000, 0)}
 	s, key, sessions := mem.New(), store.NewOperatorKey(), session.New(c)
 	files, err := blobdir.Open(t.TempDir())
 	if err != nil {
@@ -54,7 +53,8 @@ func FuzzCall(f *testing.F) {
 		f.Add(uint8(i), false, b)
 		f.Add(uint8(i), true, append(b, 1))
 	}
-	h, log, device, member := whole(f)
+	clock := &testClock{time.Unix(1_800_000_000, 0)}
+	h, log, device, member := whole(f, clock)
 	f.Fuzz(func(t *testing.T, method uint8, asMember bool, body []byte) {
 		c := calls[int(method)%len(calls)]
 		session := device
@@ -67,6 +67,7 @@ func FuzzCall(f *testing.F) {
 			return // a long poll
 		}
 		copy(body, session[:])
+		clock.t = clock.t.Add(5 * time.Millisecond) // or everything would be throttled soon
 		answer, err := h.Call(t.Context(), near, c.Method, body)
 		if err == nil {
 			err = proto.Decode(answer, c.Response())
@@ -91,7 +92,7 @@ func wait(req proto.Message) uint32 {
 }
 
 func TestNothingThatIsLoggedNamesAnybody(t *testing.T) {
-	h, log, _, _ := whole(t)
+	h, log, _, _ := whole(t, &testClock{time.Unix(1_800_000_000, 0)})
 	r := &proto.RegisterRequest{Invite: proto.New[proto.Token](), Handle: "alice"}
 	h.Call(t.Context(), far, proto.Register, mustEncode(r))
 	ctx, cancel := context.WithCancel(t.Context())
@@ -99,5 +100,30 @@ func TestNothingThatIsLoggedNamesAnybody(t *testing.T) {
 	h.Call(ctx, far, proto.Register, mustEncode(r))
 	if log.Len() > 0 {
 		t.Errorf("refusals are logged: %q", log)
+	}
+}
+
+func TestLimitsByAccountLeaveOthersAlone(t *testing.T) {
+	clock := &testClock{time.Unix(1_800_000_000, 0)}
+	h, _, device, _ := whole(t, clock)
+	other, _ := h.Sessions.OpenDevice(session.Device{Account: proto.AccountID{9}, Device: proto.DeviceID{9}})
+	lookup := func(s proto.SessionID) error {
+		_, err := h.Call(t.Context(), near, proto.Lookup, mustEncode(&proto.LookupRequest{Session: s, Handle: "nobody"}))
+		return err
+	}
+	var err error
+	for n := 0; n < 5000 && !errors.Is(err, proto.Throttled); n++ {
+		err = lookup(device)
+	}
+	var e *proto.Error
+	if !errors.As(err, &e) || e.Code != proto.Throttled || e.Wait <= 0 {
+		t.Fatalf("5000 lookups at once: %v", err)
+	}
+	if err := lookup(other); !errors.Is(err, proto.UnknownAccount) {
+		t.Errorf("another account: %v", err)
+	}
+	clock.t = clock.t.Add(e.Wait)
+	if err := lookup(device); !errors.Is(err, proto.UnknownAccount) {
+		t.Errorf("after the wait: %v", err)
 	}
 }

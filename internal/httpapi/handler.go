@@ -45,6 +45,7 @@ type Handler struct {
 type route struct {
 	max   int        // bytes of its body
 	costs *byAddress // what it costs beside its share of every request's limit, or nil
+	waits bool       // it may be asked to wait, and then ends early at a stop
 	serve func(ctx context.Context, body []byte) ([]byte, error)
 }
 
@@ -58,6 +59,9 @@ func NewHandler(c Config) *Handler {
 // MaxBody is the size a request of method m may have, in bytes; 0 for a method
 // that does not exist.
 func (h *Handler) MaxBody(m proto.Method) int { return h.routes[m].max }
+
+// Waits tells whether a request of method m may be asked to wait for something.
+func (h *Handler) Waits(m proto.Method) bool { return h.routes[m].waits }
 
 // Call answers one request of a client at remote: body is the encoded request,
 // the result the encoded answer. The error is a *proto.Error or stands for one
@@ -115,6 +119,12 @@ func on[Req, Resp any, PReq request[Req], PResp request[Resp]](max int, f func(c
 // costing is r with a limit of its own on addresses.
 func (r route) costing(limit *byAddress) route {
 	r.costs = limit
+	return r
+}
+
+// waiting is r as one that may wait.
+func (r route) waiting() route {
+	r.waits = true
 	return r
 }
 

@@ -98,7 +98,7 @@ func (s *HTTP) call(w http.ResponseWriter, r *http.Request) {
 	defer release()
 	var answer []byte
 	if err == nil {
-		answer, err = s.api.Call(r.Context(), remote, method, body)
+		answer, err = s.answer(r.Context(), remote, method, body)
 	}
 	size := max(len(answer), 1<<10)
 	http.NewResponseController(w).SetWriteDeadline(time.Now().Add(allowance(size)))
@@ -109,6 +109,18 @@ func (s *HTTP) call(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", proto.MediaType)
 	w.Header().Set("Content-Length", strconv.Itoa(len(answer)))
 	w.Write(answer)
+}
+
+// answer calls the handler. At a stop those who wait are let go; a request that
+// changes something is always finished.
+func (s *HTTP) answer(ctx context.Context, remote netip.Addr, method proto.Method, body []byte) ([]byte, error) {
+	if s.api.Waits(method) {
+		waiting, cancel := context.WithCancel(ctx)
+		defer cancel()
+		defer context.AfterFunc(s.ending, cancel)()
+		ctx = waiting
+	}
+	return s.api.Call(ctx, remote, method, body)
 }
 
 // read returns the request's body of at most max bytes. The caller releases it

@@ -28,7 +28,7 @@ func (h *Handler) allRoutes() map[proto.Method]route {
 		proto.InviteCheck:  on(small, accounts.InviteCheck).costing(l.join),
 		proto.Register:     on(medium, accounts.Register).costing(l.join),
 		proto.MailboxPost:  on(aMailing, h.mailboxPost).costing(l.mailbox),
-		proto.MailboxFetch: on(small, h.mailboxFetch).costing(l.mailbox),
+		proto.MailboxFetch: on(small, h.mailboxFetch).costing(l.mailbox).waiting(),
 
 		proto.AccountOpen:  on(small, accounts.AccountOpen),
 		proto.Invite:       on(small, within(h, l.directory, func(r *proto.InviteRequest) proto.SessionID { return r.Session }, accounts.Invite)),
@@ -39,7 +39,7 @@ func (h *Handler) allRoutes() map[proto.Method]route {
 		proto.PackageCount: on(small, within(h, l.inbox, func(r *proto.PackageCountRequest) proto.SessionID { return r.Session }, deliveries.PackageCount)),
 		proto.Claim:        on(small, deliveries.Claim),
 		proto.InboxPost:    on(proto.MaxInboxItem+small, deliveries.InboxPost),
-		proto.InboxFetch:   on(small, within(h, l.inbox, func(r *proto.InboxFetchRequest) proto.SessionID { return r.Session }, deliveries.InboxFetch)),
+		proto.InboxFetch:   on(small, within(h, l.inbox, func(r *proto.InboxFetchRequest) proto.SessionID { return r.Session }, deliveries.InboxFetch)).waiting(),
 		proto.InboxAck:     on(medium, within(h, l.inbox, func(r *proto.InboxAckRequest) proto.SessionID { return r.Session }, deliveries.InboxAck)),
 		proto.CreateToken:  on(small, deliveries.CreateToken),
 

@@ -35,7 +35,7 @@ func acmeIdentity(ctx context.Context, dir, host string, port int, acme ACME, fa
 	}
 	config := tlsConfig()
 	config.GetCertificate = magic.GetCertificate
-	config.NextProtos = []string{"h2", "http/1.1", "acme-tls/1"}
+	config.NextProtos = append(config.NextProtos, "acme-tls/1")
 	return identity{config: config, there: there, stop: stop}, nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"codeberg.org/huis/huis/internal/client"
 	"codeberg.org/huis/huis/internal/delivery/store"
@@ -89,6 +90,8 @@ func explain(err error) error {
 		return hinted("put the file back from a backup", "%w", err)
 	case errors.Is(err, store.ErrOperatorKey):
 		return hinted("this folder was made with another key: put that one back, or name its file: --operator-key FILE", "the operator's key is not the right one")
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, proto.Full):
+		return hinted("make room, then start again; nothing that was acknowledged is lost", "the disk is full")
 	case errors.Is(err, store.ErrDamaged):
 		return hinted("nothing was changed; put the data folder back from a backup, or keep a copy of it and ask for help", "%w", err)
 	}

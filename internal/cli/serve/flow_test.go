@@ -175,6 +175,31 @@ func TestARevokedDevicesConnectionFallsSilent(t *testing.T) {
 	}
 }
 
+func TestAStopWaitsForNobodyWhoWaits(t *testing.T) {
+	r := start(t, Config{Data: t.TempDir()})
+	alice, bob := couple(t, r)
+	ended := make(chan error, 2)
+	go func() {
+		ended <- alice.Try(client.Account, proto.InboxFetch, &proto.InboxFetchRequest{Session: alice.Session, WaitMillis: 50000}, &proto.InboxFetchResponse{})
+	}()
+	go func() {
+		ended <- bob.Net.Listen(context.Background(), client.Account, proto.Subscribe{Sessions: []proto.SessionID{bob.Session}}, func(proto.Hint) {})
+	}()
+	time.Sleep(200 * time.Millisecond)
+	began := time.Now()
+	if err := r.stop(); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(began); took > stopTime/2 {
+		t.Errorf("the stop took %v", took)
+	}
+	for range 2 {
+		if err := <-ended; !errors.Is(err, client.ErrUnreachable) {
+			t.Errorf("who waited: %v", err)
+		}
+	}
+}
+
 func TestALinkingMailbox(t *testing.T) {
 	r := start(t, Config{Data: t.TempDir()})
 	alice, bob := couple(t, r)

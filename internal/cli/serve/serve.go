@@ -14,7 +14,9 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strconv"
 	"syscall"
 	"time"
@@ -34,7 +36,9 @@ const (
 	stopTime = 10 * time.Second
 	// certificateTime is how long a start waits for a certificate by ACME.
 	certificateTime = 15 * time.Second
-	defaultPort     = "8443"
+	// memory is what the program aims to stay below, in bytes; not a hard bound.
+	memory      = 160 << 20
+	defaultPort = "8443"
 )
 
 // Clock is the server's time.
@@ -109,8 +113,12 @@ func Run(ctx context.Context, c Config) error {
 	if err := noCoreDumps(); err != nil {
 		c.Log.Warn("core dumps could not be switched off", "err", err)
 	}
+	boundMemory()
 	if err := makeFolder(c.Data); err != nil {
 		return hinted("choose a folder this user may write to: --data DIR", "the data folder cannot be made: %w", err)
+	}
+	if isNetworkFolder(c.Data) {
+		return hinted("choose a folder on a disk of this machine: --data DIR", "the data folder is on a network file system, which gives neither the locks nor the flushes a database needs")
 	}
 	unlock, err := lock(filepath.Join(c.Data, lockFile))
 	if err != nil {
@@ -123,6 +131,14 @@ func Run(ctx context.Context, c Config) error {
 	}
 	err = s.serve(ctx)
 	return errors.Join(explain(err), s.close())
+}
+
+// boundMemory has the garbage collector hold the program below the size a server
+// is meant to have, unless GOMEMLIMIT says otherwise.
+func boundMemory() {
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(memory)
+	}
 }
 
 func lockError(err error) error {
@@ -211,6 +227,7 @@ func (s *server) serve(ctx context.Context) error {
 	failed := make(chan error, 1)
 	go func() { failed <- s.http.Serve(tls.NewListener(httpapi.Gate(s.listener), s.identity.config)) }()
 	if s.awaitCertificate(ctx) {
+		notify("READY=1")
 		s.Event(Event{Event: "ready", URL: s.url, Invite: invite, Fingerprint: hex.EncodeToString(s.identity.pin)})
 	}
 	select {
@@ -218,6 +235,7 @@ func (s *server) serve(ctx context.Context) error {
 		return err
 	case <-ctx.Done():
 	}
+	notify("STOPPING=1")
 	s.Event(Event{Event: "stopping"})
 	s.served = true
 	return s.stop()

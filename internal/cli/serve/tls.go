@@ -39,6 +39,7 @@ func tlsConfig() *tls.Config {
 		MinVersion:             tls.VersionTLS13,
 		CurvePreferences:       []tls.CurveID{tls.X25519MLKEM768, tls.X25519},
 		SessionTicketsDisabled: true,
+		NextProtos:             []string{"h2", "http/1.1"},
 	}
 }
 

@@ -134,7 +134,7 @@ func (t *Transport) Call(ctx context.Context, lane client.Lane, m proto.Method, 
 }
 
 // read takes the server's answer. Anything that is not one of ours, such as a
-// proxy's page, leaves the outcome unknown.
+// proxy's page, leaves the outcome unknown, and so does "unavailable".
 func read(ctx context.Context, answer *http.Response, resp proto.Message) error {
 	limit := int64(maxAnswer)
 	kind := answer.Header.Get("Content-Type")
@@ -149,6 +149,8 @@ func read(ctx context.Context, answer *http.Response, resp proto.Message) error 
 	switch {
 	case int64(len(b)) > limit:
 		return fmt.Errorf("%w: it answers with more than %d bytes", client.ErrUnreachable, limit)
+	case kind == proto.MediaTypeError && proto.Decode(b, refusal) == nil && refusal.Code == proto.Unavailable:
+		return fmt.Errorf("%w: %v", client.ErrUnreachable, refusal)
 	case kind == proto.MediaTypeError && proto.Decode(b, refusal) == nil:
 		return refusal
 	case kind == proto.MediaType && answer.StatusCode == http.StatusOK:
@@ -170,6 +172,8 @@ func unreachable(ctx context.Context, err error) error {
 	switch {
 	case errors.As(err, &pin):
 		return pin
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return fmt.Errorf("%w: no answer in time: %w", client.ErrUnreachable, ctx.Err())
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case errors.As(err, &authority), errors.As(err, &host), errors.As(err, &invalid):
