@@ -3,7 +3,6 @@ package sim
 import (
 	"context"
 	"fmt"
-	"testing"
 	"time"
 
 	"codeberg.org/huis/huis/internal/client"
@@ -161,61 +160,4 @@ func (p *play) busy() {
 		d.Kill() // out of its long pause
 	}
 	p.rest(2 * time.Minute)
-}
-
-// TestSimEveryWrite kills or fails one device at each of its writes in turn, in
-// each of the four ways, and the server likewise.
-func TestSimEveryWrite(t *testing.T) {
-	story := func(p *play) {
-		p.tolerate(p.dev("ann/1").Tell("new chat", again(newChat("house", "bob"))))
-		p.tolerate(p.Send(p.dev("ann/1"), "house"), p.Send(p.dev("bob/1"), "house"))
-		p.tolerate(p.dev("ann/1").Tell("add cal", add("house", "cal")))
-		p.tolerate(p.Send(p.dev("bob/1"), "house"), p.Send(p.dev("cal/1"), "house"))
-		p.tolerate(p.dev("ann/1").Tell("remove bob", remove("house", "bob")))
-		p.tolerate(p.Send(p.dev("ann/1"), "house"))
-		p.rest(time.Minute)
-	}
-	for _, victim := range []string{"ann/1", "bob/1", "cal/1", "server"} {
-		t.Run(victim, func(t *testing.T) { everyWrite(t, victim, story) })
-	}
-}
-
-func everyWrite(t *testing.T, victim string, story func(*play)) {
-	writes := 0
-	once := func(at int, f WriteFault) {
-		perform(t, scenario{name: "every-write", tell: func(p *play) {
-			p.people("ann", "bob", "cal")
-			n := 0
-			fault := func(int) WriteFault {
-				if n++; n == at {
-					return f
-				}
-				return WriteFine
-			}
-			if victim == "server" {
-				p.Server.Fault = fault
-			} else {
-				p.dev(victim).Disk.Fault = fault
-			}
-			story(p)
-			if at == 0 {
-				writes = n
-			} else if n < at {
-				p.t.Errorf("%s made %d writes, the fault was to come at %d", victim, n, at)
-			}
-		}}, 1)
-	}
-	once(0, WriteFine)
-	step := 1
-	if !*longFlag {
-		step = max(1, writes/3) // a few in `make test`, all in `make sim`
-	}
-	for f := WriteFails; f <= KilledAfterWrite; f++ {
-		for at := 1 + int(f)%step; at <= writes && !t.Failed(); at += step {
-			once(at, f)
-			if t.Failed() {
-				t.Logf("%s at write %d of %d: %v", victim, at, writes, f)
-			}
-		}
-	}
 }

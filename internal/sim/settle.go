@@ -18,7 +18,7 @@ func (w *World) Settle(limit time.Duration) error {
 		return err
 	}
 	for _, d := range w.Devices() {
-		d.WriteFaults, d.Cut, d.Off = 0, false, d.Gone
+		d.WriteFaults, d.Cut, d.Off, d.Disk.Fault = 0, false, d.Gone, nil
 		d.SyncMin, d.SyncMax = 5*time.Second, 30*time.Second
 		d.start()
 	}

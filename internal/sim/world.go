@@ -29,6 +29,7 @@ type World struct {
 	promises []Promise
 	proofs   map[string][]byte // evidence files clients wrote, by name
 	texts    int
+	newFault func(n int) WriteFault // of the disks of devices made from now on
 }
 
 // NewWorld makes a world with a fresh server on st, which is empty. The caller
@@ -74,6 +75,9 @@ func (w *World) newDevice(handle string, n int) *Device {
 	}
 	d.Disk = NewDisk(w.Sched, d.Name)
 	d.Disk.Fault = d.writeFault
+	if w.newFault != nil {
+		d.Disk.Fault = w.newFault
+	}
 	d.Disk.Written = func(b clientstore.Batch) {
 		for _, r := range b.Put {
 			w.Seals.Sealed(d.Name, d.key[:], r.Value[:storeNonce], nil)
