@@ -84,6 +84,8 @@ type meta struct {
 	Wanted    []proto.AccountID // to be added as soon as possible
 	Alarm     string            // why nothing is sent any more; "" if all is well
 	Read      uint64            // seq up to which a person has seen it
+	Told      uint64            // seq up to which others were told so
+	ToldAt    uint64            // Unix seconds
 	Since     uint64            // Unix seconds of creation or joining
 	Asked     uint64            // minute of the last rejoin notice sent
 	Broken    brokenAt
@@ -131,6 +133,8 @@ func (m *meta) wire(c *wire.Codec) {
 	wire.Vector(c, &m.Wanted, (*proto.AccountID).Wire)
 	wire.String(c, &m.Alarm, 4096)
 	wire.Uint64(c, &m.Read)
+	wire.Uint64(c, &m.Told)
+	wire.Uint64(c, &m.ToldAt)
 	wire.Uint64(c, &m.Since)
 	wire.Uint64(c, &m.Asked)
 	m.Broken.wire(c)

@@ -52,6 +52,9 @@ func (c *Client) expire(ctx context.Context) error {
 				}
 				t.del(rec.Key)
 				t.del("msg/" + parts[2] + "/" + parts[3])
+				if err := t.delAll("rcpt/" + parts[2] + "/" + parts[3] + "/"); err != nil {
+					return err
+				}
 				n++
 			}
 			return nil

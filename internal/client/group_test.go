@@ -208,3 +208,46 @@ func TestADirectConversationThatWasLeft(t *testing.T) {
 		t.Fatalf("alice has %q", got)
 	}
 }
+
+func TestReadReceiptsComeTogether(t *testing.T) {
+	w := newWorld(t)
+	alice, bob := w.person("alice"), w.person("bob")
+	readBy := func() (n int) {
+		alice.sync()
+		for m := range alice.Messages(t.Context(), "@bob", 0) {
+			n += len(m.ReadBy)
+		}
+		return n
+	}
+	alice.send("@bob", "one")
+	alice.send("@bob", "two")
+	bob.sync()
+	bob.sync()
+	before := bob.inspect1("@alice").Head.Seq
+	if readBy() != 0 {
+		t.Fatal("read before bob has read")
+	}
+	bob.read("@alice")
+	bob.sync()
+	if n := readBy(); n != 2 {
+		t.Fatalf("%d receipts, want 2", n)
+	}
+	if after := bob.inspect1("@alice").Head.Seq; after != before+1 {
+		t.Fatalf("%d entries for two receipts", after-before)
+	}
+	alice.send("@bob", "three")
+	bob.sync()
+	bob.read("@alice")
+	bob.sync() // too soon for another
+	if n := readBy(); n != 2 {
+		t.Fatalf("%d receipts, want 2", n)
+	}
+	w.clock.advance(time.Minute)
+	bob.sync()
+	if n := readBy(); n != 3 {
+		t.Fatalf("%d receipts, want 3", n)
+	}
+	if got := bob.read("@alice"); len(got) != 3 {
+		t.Fatalf("bob sees %q", got)
+	}
+}

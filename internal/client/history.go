@@ -393,6 +393,7 @@ func (t *tx) takeArchive(cv *conversation, a *archive, o *historyOffer) error {
 	}
 	if o.Read > cv.meta.Read {
 		cv.meta.Read = o.Read
+		cv.meta.Told = max(cv.meta.Told, o.Read)
 		return t.saveMeta(cv)
 	}
 	return nil

@@ -225,6 +225,7 @@ func (t *tx) fillJoined(cv *conversation, j *joining, p policy) {
 	cv.meta.First, cv.meta.Floor = cv.group.Epoch(), cv.group.Epoch()
 	cv.meta.Left = j.blob.Left
 	cv.meta.Since = uint64(now.Unix())
+	cv.meta.Told = j.ref.Head.Seq
 	cv.head = head{Head: j.ref.Head}
 }
 

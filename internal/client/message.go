@@ -129,6 +129,9 @@ func (t *tx) keepMessage(cv *conversation, s *proto.Stamped, m *content.Message,
 	if done, err := t.ownEvent(cv, r.From, m); done || err != nil {
 		return err
 	}
+	if m.Kind == content.Receipt {
+		return t.applyReceipt(cv, r.From, m)
+	}
 	if m.Kind == content.Delete {
 		if err := t.takeBack(cv, r.From, m.Targets[0]); err != nil {
 			return err

@@ -200,6 +200,7 @@ func (t *tx) applyRead(r *readMark) error {
 		return err
 	}
 	cv.meta.Read = r.Seq
+	cv.meta.Told = max(cv.meta.Told, r.Seq) // that device tells the others
 	return errors.Join(t.saveMeta(cv), t.save(readKey(r.Conversation), r.wire))
 }
 

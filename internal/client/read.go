@@ -143,7 +143,7 @@ func (c *Client) page(ctx context.Context, id proto.ConversationID, chat string,
 			return err
 		}
 		for _, rec := range records {
-			m, show, bad, err := t.shown(rec, chat)
+			m, show, bad, err := t.shown(id, rec, chat)
 			if err != nil {
 				return err
 			}
@@ -160,7 +160,7 @@ func (c *Client) page(ctx context.Context, id proto.ConversationID, chat string,
 }
 
 // shown turns a stored message into what a person sees.
-func (t *tx) shown(rec store.Record, chat string) (m Message, show bool, unproven, err error) {
+func (t *tx) shown(id proto.ConversationID, rec store.Record, chat string) (m Message, show bool, unproven, err error) {
 	m.Seq, err = strconv.ParseUint(rec.Key[strings.LastIndexByte(rec.Key, '/')+1:], 10, 64)
 	if err != nil {
 		return m, false, nil, err
@@ -186,7 +186,11 @@ func (t *tx) shown(rec store.Record, chat string) (m Message, show bool, unprove
 	m.ID, m.Chat, m.Kind, m.Body = body.ID.Hex(), chat, body.Kind.String(), body.Body
 	m.Time = time.Unix(int64(r.Minute)*60, 0).UTC()
 	m.From, m.Device = t.handleOf(r.From.Account), r.From.Device.Hex()
-	m.Own = r.From.Account == me.Account
+	if m.Own = r.From.Account == me.Account; m.Own {
+		if m.ReadBy, err = t.readBy(id, m.Seq); err != nil {
+			return m, false, nil, err
+		}
+	}
 	if body.Kind == content.System {
 		m.Body = t.eventText(body.Event)
 	}
@@ -233,7 +237,7 @@ func (c *Client) markRead(ctx context.Context, id proto.ConversationID, seq uint
 func (t *tx) unreadCount(cv *conversation) (n int, err error) {
 	records, err := t.list(key("msg", cv.id, ""), key("msg", cv.id, seqKey(cv.meta.Read)), 0)
 	for _, rec := range records {
-		m, show, bad, err := t.shown(rec, "")
+		m, show, bad, err := t.shown(cv.id, rec, "")
 		if err != nil {
 			return 0, err
 		}

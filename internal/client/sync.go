@@ -149,6 +149,16 @@ func (c *Client) serve(ctx context.Context, id proto.ConversationID) error {
 	if err := c.do(ctx, id, c.removeGone, c.addWanted); err != nil {
 		return err
 	}
+	err := c.step(ctx, func(t *tx) error {
+		cv, err := t.conv(id)
+		if err != nil || cv == nil || cv.usable() != nil {
+			return err
+		}
+		return t.queueReceipt(cv)
+	})
+	if err != nil {
+		return err
+	}
 	if err := c.flush(ctx, id); err != nil {
 		return err
 	}

@@ -64,6 +64,7 @@ type Message struct {
 	Body        string
 	Attachments []AttachmentInfo
 	Own         bool
+	ReadBy      []string // own messages: handles of those who said that they have read it
 }
 
 // AttachmentInfo describes one attachment of a Message.
