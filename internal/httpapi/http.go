@@ -31,6 +31,8 @@ type HTTP struct {
 	api    *Handler
 	mux    *http.ServeMux
 	bodies *budget
+	// patience is bodyTime; tests have less.
+	patience time.Duration
 	// ending ends the push connections, which http.Server.Shutdown leaves alone.
 	ending context.Context
 	end    context.CancelFunc
@@ -38,7 +40,7 @@ type HTTP struct {
 
 // NewHTTP serves h.
 func NewHTTP(h *Handler) *HTTP {
-	s := &HTTP{api: h, mux: http.NewServeMux(), bodies: newBudget()}
+	s := &HTTP{api: h, mux: http.NewServeMux(), bodies: newBudget(), patience: bodyTime}
 	s.ending, s.end = context.WithCancel(context.Background())
 	s.mux.HandleFunc("POST /v1/{method}", s.call)
 	s.mux.HandleFunc("GET /v1/push", s.push)
@@ -54,6 +56,8 @@ func (s *HTTP) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+	// net/http waits for the rest of a body that nobody read: not for long.
+	http.NewResponseController(w).SetReadDeadline(time.Now().Add(s.patience))
 	s.mux.ServeHTTP(w, r)
 }
 
@@ -101,7 +105,7 @@ func (s *HTTP) call(w http.ResponseWriter, r *http.Request) {
 		answer, err = s.answer(r.Context(), remote, method, body)
 	}
 	size := max(len(answer), 1<<10)
-	http.NewResponseController(w).SetWriteDeadline(time.Now().Add(allowance(size)))
+	http.NewResponseController(w).SetWriteDeadline(time.Now().Add(s.allowance(size)))
 	if err != nil {
 		refuse(w, err)
 		return
@@ -134,15 +138,16 @@ func (s *HTTP) read(w http.ResponseWriter, r *http.Request, remote netip.Addr, m
 		return nil, held.release, proto.Refuse(proto.TooLarge)
 	}
 	control := http.NewResponseController(w)
-	control.SetReadDeadline(time.Now().Add(allowance(max)))
-	defer control.SetReadDeadline(time.Time{})
-	body, err = held.readAll(r.Body, max)
+	control.SetReadDeadline(time.Now().Add(s.allowance(max)))
+	if body, err = held.readAll(r.Body, max); err == nil {
+		control.SetReadDeadline(time.Time{})
+	}
 	return body, held.release, err
 }
 
 // allowance is the time a body of size bytes may take.
-func allowance(size int) time.Duration {
-	return bodyTime + time.Duration(size/slowestRate)*time.Second
+func (s *HTTP) allowance(size int) time.Duration {
+	return s.patience + time.Duration(size/slowestRate)*time.Second
 }
 
 // address is where the request comes from.

@@ -31,6 +31,7 @@ func bare() *Handler {
 func serveBare(t *testing.T) *httptest.Server {
 	t.Helper()
 	h := NewHTTP(bare())
+	h.patience = 300 * time.Millisecond
 	s := httptest.NewUnstartedServer(h)
 	s.Config = h.Server()
 	s.Config.ReadHeaderTimeout = 300 * time.Millisecond
@@ -138,6 +139,9 @@ func TestASlowRequestIsCutOff(t *testing.T) {
 	s := serveBare(t)
 	for what, start := range map[string]string{
 		"header":  "POST /v1/info HTTP/1.1\r\nHost: huis\r\nX-Slow: ",
+		"body":    "POST /v1/mailbox_fetch HTTP/1.1\r\nHost: huis\r\nContent-Type: " + proto.MediaType + "\r\nContent-Length: 100\r\n\r\nslow",
+		"foreign": "POST /v1/mailbox_fetch HTTP/1.1\r\nHost: huis\r\nContent-Type: text/plain\r\nContent-Length: 100\r\n\r\nslow",
+		"lost":    "POST /elsewhere HTTP/1.1\r\nHost: huis\r\nContent-Length: 100\r\n\r\nslow",
 		"nothing": "",
 	} {
 		conn, err := tls.Dial("tcp", s.Listener.Addr().String(), &tls.Config{InsecureSkipVerify: true})

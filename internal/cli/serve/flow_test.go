@@ -5,6 +5,8 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -145,6 +147,9 @@ func TestWhatWasAcknowledgedOutlivesAStop(t *testing.T) {
 	}
 	if err := s.Try(client.Conversations, proto.Read, &proto.ReadRequest{Session: s.Session}, &proto.ReadResponse{}); !errors.Is(err, client.ErrUnreachable) {
 		t.Errorf("a stopped server: %v", err)
+	}
+	if info, err := os.Stat(filepath.Join(dir, databaseFile+"-wal")); err == nil && info.Size() > 0 {
+		t.Errorf("%d bytes are left in the write-ahead log", info.Size())
 	}
 	again := start(t, Config{Data: dir})
 	if again.ready.Invite != "" {
