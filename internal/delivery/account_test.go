@@ -240,6 +240,22 @@ func TestHints(t *testing.T) {
 	if h := r.next(u); !h.Ended {
 		t.Errorf("hint %+v", h)
 	}
+	r.must(u.Set(r.ctx, &proto.Subscribe{Sessions: s[1:2]}))
+	r.next(u)
+	for range 3 { // hints keep a session in use
+		r.clock.t = r.clock.t.Add(20 * time.Minute)
+		_, err = r.send(c, c.Keys[0], 2)
+		r.must(err)
+		if h := r.next(u); h.Ended {
+			t.Error("a session in use has ended")
+		}
+	}
+	r.clock.t = r.clock.t.Add(25 * time.Hour)
+	_, err = r.send(c, c.Keys[0], 2)
+	r.must(err)
+	if h := r.next(u); !h.Ended {
+		t.Error("an old session is hinted as if it were not")
+	}
 	r.refused(u.Set(r.ctx, &proto.Subscribe{Sessions: make([]proto.SessionID, proto.MaxSubscribe+1)}), proto.TooLarge)
 	u.Close()
 	if n := len(r.hub.conversations) + len(r.hub.inboxes); n != 0 {

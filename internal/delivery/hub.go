@@ -119,10 +119,12 @@ func (u *Subscription) Close() {
 	clear(u.pending)
 }
 
-// Next waits for a hint. The error is the context's.
+// Next waits for a hint. The error is the context's. To be hinted is to use a
+// session; the hint of one that has ended says so.
 func (u *Subscription) Next(ctx context.Context) (proto.Hint, error) {
 	for {
 		if h, ok := u.take(); ok {
+			h.Ended = h.Ended || !u.service.Sessions.Use(h.Session)
 			return h, nil
 		}
 		select {

@@ -102,6 +102,9 @@ func (t *Table) Device(id proto.SessionID) (Device, error) {
 	return Device{}, proto.Refuse(proto.BadSession)
 }
 
+// Use counts as a use of the session; false if it has ended.
+func (t *Table) Use(id proto.SessionID) bool { return t.use(id) != nil }
+
 func (t *Table) use(id proto.SessionID) *entry {
 	t.mu.Lock()
 	defer t.mu.Unlock()

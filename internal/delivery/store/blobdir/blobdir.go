@@ -21,6 +21,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"codeberg.org/huis/huis/internal/delivery/store"
 	"codeberg.org/huis/huis/internal/proto"
@@ -173,9 +174,20 @@ func (d *Dir) Parts(id proto.BlobID, size uint64) ([]byte, error) {
 // Finish implements store.Files.
 func (d *Dir) Finish(id proto.BlobID, size uint64, hash proto.Hash) error {
 	defer d.lock(id)()
-	if info, err := os.Stat(d.name(id, "")); err == nil && uint64(info.Size()) == size {
-		return nil
+	if info, err := os.Stat(d.name(id, "")); err != nil || uint64(info.Size()) != size {
+		if err := d.complete(id, size, hash); err != nil {
+			return err
+		}
 	}
+	// Also when it was renamed before: perhaps by a process that died here.
+	if err := remove(d.name(id, ".map")); err != nil {
+		return err
+	}
+	return full(syncFolder(filepath.Dir(d.name(id, ""))))
+}
+
+// complete compares the hash of an upload and gives it its final name.
+func (d *Dir) complete(id proto.BlobID, size uint64, hash proto.Hash) error {
 	bits, err := d.bitmap(id, size)
 	if err != nil {
 		return err
@@ -188,13 +200,12 @@ func (d *Dir) Finish(id proto.BlobID, size uint64, hash proto.Hash) error {
 	if err := compare(d.name(id, ".part"), size, hash); err != nil {
 		return err
 	}
-	if err := os.Rename(d.name(id, ".part"), d.name(id, "")); err != nil {
-		return full(err)
-	}
-	if err := remove(d.name(id, ".map")); err != nil {
+	// The file shall not tell the second it came.
+	day := time.Now().UTC().Truncate(24 * time.Hour)
+	if err := os.Chtimes(d.name(id, ".part"), day, day); err != nil {
 		return err
 	}
-	return syncFolder(filepath.Dir(d.name(id, "")))
+	return full(os.Rename(d.name(id, ".part"), d.name(id, "")))
 }
 
 func compare(path string, size uint64, hash proto.Hash) error {

@@ -76,6 +76,9 @@ func TestPartsInAnyOrderMakeTheBlob(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	if info, err := os.Stat(d.name(id, "")); err != nil || info.ModTime().Unix()%86400 != 0 {
+		t.Errorf("the file tells the time of its coming: %v, %v", info.ModTime(), err)
+	}
 	got := make([]byte, len(b)+10)
 	n, err := again.ReadAt(id, got, 0)
 	if err != nil || !bytes.Equal(got[:n], b) {
