@@ -64,59 +64,68 @@ func (t *transition) validateList(sender Sender, list []StagedProposal) error {
 			return err
 		}
 	}
-	touched := map[LeafIndex]bool{}
-	psks := map[string]bool{}
-	extensions := false
+	u := used{leaves: map[LeafIndex]bool{}, psks: map[string]bool{}}
 	for i := range list {
-		p, by := list[i].Proposal, list[i].Sender
-		if err := validateProposer(p, by); err != nil {
+		p := list[i].Proposal
+		if err := validateProposer(p, list[i].Sender); err != nil {
 			return err
 		}
-		switch p.Type {
-		case ProposalUpdate:
-			if sender.SenderType == SenderMember && by.LeafIndex == sender.LeafIndex {
-				return invalid("12.2", "commit updates its own sender")
-			}
-			if touched[by.LeafIndex] {
-				return invalid("12.2", "two proposals change leaf %d", by.LeafIndex)
-			}
-			touched[by.LeafIndex] = true
-		case ProposalRemove:
-			l := p.Remove.Removed
-			if sender.SenderType == SenderMember && l == sender.LeafIndex {
-				return invalid("12.2", "commit removes its own sender")
-			}
-			if touched[l] {
-				return invalid("12.2", "two proposals change leaf %d", l)
-			}
-			touched[l] = true
-		case ProposalPSK:
-			id := string(wire.MustEncode(p.PreSharedKey.PSK.wire))
-			if psks[id] {
-				return invalid("12.2", "commit names a pre-shared key twice")
-			}
-			psks[id] = true
-			if err := t.addPSK(&p.PreSharedKey.PSK); err != nil {
-				return err
-			}
-		case ProposalGroupContextExtensions:
-			if extensions {
-				return invalid("12.2", "two GroupContextExtensions proposals")
-			}
-			extensions = true
-		case ProposalReInit:
-			if len(list) > 1 {
-				return invalid("12.2", "ReInit stands with other proposals")
-			}
-			if err := t.validateReInit(p.ReInit); err != nil {
-				return err
-			}
-			t.staged.ReInit = p.ReInit
-		case ProposalExternalInit: // validateProposer lets no member's through
-			t.external = p.ExternalInit
+		if p.Type == ProposalReInit && len(list) > 1 {
+			return invalid("12.2", "ReInit stands with other proposals")
+		}
+		if err := t.validateOne(&list[i], sender, &u); err != nil {
+			return err
 		}
 		t.needsPath = t.needsPath || t.requiresPath(p.Type)
 	}
+	return nil
+}
+
+// used is what the proposals before have taken.
+type used struct {
+	leaves     map[LeafIndex]bool // changed or removed
+	psks       map[string]bool
+	extensions bool
+}
+
+// validateOne checks a proposal beside those before it, and notes what it means
+// for the whole commit.
+func (t *transition) validateOne(s *StagedProposal, committer Sender, u *used) error {
+	switch p := s.Proposal; p.Type {
+	case ProposalUpdate:
+		return u.takeLeaf(s.Sender.LeafIndex, committer, "updates")
+	case ProposalRemove:
+		return u.takeLeaf(p.Remove.Removed, committer, "removes")
+	case ProposalPSK:
+		id := string(wire.MustEncode(p.PreSharedKey.PSK.wire))
+		if u.psks[id] {
+			return invalid("12.2", "commit names a pre-shared key twice")
+		}
+		u.psks[id] = true
+		return t.addPSK(&p.PreSharedKey.PSK)
+	case ProposalGroupContextExtensions:
+		if u.extensions {
+			return invalid("12.2", "two GroupContextExtensions proposals")
+		}
+		u.extensions = true
+	case ProposalReInit:
+		t.staged.ReInit = p.ReInit
+		return t.validateReInit(p.ReInit)
+	case ProposalExternalInit: // validateProposer lets no member's through
+		t.external = p.ExternalInit
+	}
+	return nil
+}
+
+// takeLeaf lets a commit change each leaf once, and its sender's not by proposal.
+func (u *used) takeLeaf(l LeafIndex, committer Sender, what string) error {
+	if committer.SenderType == SenderMember && l == committer.LeafIndex {
+		return invalid("12.2", "commit %s its own sender", what)
+	}
+	if u.leaves[l] {
+		return invalid("12.2", "two proposals change leaf %d", l)
+	}
+	u.leaves[l] = true
 	return nil
 }
 
