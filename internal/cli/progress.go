@@ -14,7 +14,7 @@ const largeFile = 1 << 20
 func (e *env) bar(name string, size int64) *pb.ProgressBar {
 	bar := pb.New64(size)
 	bar.Set(pb.Bytes, true)
-	bar.Set("prefix", printable(name)+" ")
+	prefix(bar, name)
 	bar.SetWriter(io.Discard)
 	if size >= largeFile && e.onTerminal() {
 		bar.SetWriter(e.std.Err)
@@ -23,14 +23,18 @@ func (e *env) bar(name string, size int64) *pb.ProgressBar {
 	return bar
 }
 
-// watched is a file that moves a bar as it is read.
+func prefix(bar *pb.ProgressBar, text string) { bar.Set("prefix", printable(text)+" ") }
+
+// watched is a file that moves a bar as it is read. It is read twice: for its
+// digest, and again from the beginning to be sent.
 type watched struct {
 	*os.File
-	bar *pb.ProgressBar
+	name string
+	bar  *pb.ProgressBar
 }
 
 func (e *env) watchRead(f *os.File, name string, size int64) io.ReadSeekCloser {
-	return &watched{f, e.bar(name, size)}
+	return &watched{f, name, e.bar("checking "+name, size)}
 }
 
 func (w *watched) Read(p []byte) (int, error) {
@@ -42,6 +46,7 @@ func (w *watched) Read(p []byte) (int, error) {
 func (w *watched) Seek(offset int64, whence int) (int64, error) {
 	at, err := w.File.Seek(offset, whence)
 	w.bar.SetCurrent(at)
+	prefix(w.bar, "sending "+w.name)
 	return at, err
 }
 
