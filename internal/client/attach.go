@@ -54,7 +54,7 @@ func (c *Client) attachOne(ctx context.Context, id proto.ConversationID, f File,
 		return files.Ref{}, err
 	}
 	defer src.Close()
-	ref, blob, err := files.Measure(src, f.Size)
+	ref, blob, err := c.measure(ctx, id, src, f.Size)
 	if err != nil {
 		return ref, err
 	}

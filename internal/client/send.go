@@ -32,7 +32,11 @@ func (c *Client) Send(ctx context.Context, chat string, d Draft) (Sent, error) {
 		limited, cancel = context.WithTimeout(ctx, c.cfg.SendFor)
 		defer cancel()
 	}
-	return c.sendMessage(ctx, limited, id, chat, m)
+	sent, err := c.sendMessage(ctx, limited, id, chat, m)
+	if err != nil || len(d.Files) == 0 {
+		return sent, err
+	}
+	return sent, c.uploaded(ctx, id, d.Files)
 }
 
 func newMessage(now time.Time, d Draft) (*content.Message, error) {
