@@ -10,7 +10,7 @@ import (
 	"codeberg.org/huis/huis/internal/proto"
 )
 
-func noise(seed byte, size int) []byte {
+func noiseOf(seed byte, size int) []byte {
 	b := make([]byte, size)
 	rand.NewChaCha8([32]byte{seed}).Read(b)
 	return b
@@ -48,8 +48,8 @@ func TestAnUploadGoesOnInAnotherProcess(t *testing.T) {
 		file []byte
 		most int // parts put by the second process
 	}{
-		"the same file":                {noise(1, 8<<20), 6},
-		"other bytes of the same size": {noise(2, 8<<20), 9},
+		"the same file":                {noiseOf(1, 8<<20), 6},
+		"other bytes of the same size": {noiseOf(2, 8<<20), 9},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
@@ -74,7 +74,7 @@ func TestAnUploadGoesOnInAnotherProcess(t *testing.T) {
 					return nil
 				}
 			})
-			if _, err := alice.Send(ctx, "house", Draft{Files: []File{fileOf("plan", noise(1, 8<<20))}}); err == nil {
+			if _, err := alice.Send(ctx, "house", Draft{Files: []File{fileOf("plan", noiseOf(1, 8<<20))}}); err == nil {
 				t.Fatal("sent after the end")
 			}
 			puts = 0
