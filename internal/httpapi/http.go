@@ -115,15 +115,15 @@ func (s *HTTP) call(w http.ResponseWriter, r *http.Request) {
 	w.Write(answer)
 }
 
-// answer calls the handler. At a stop those who wait are let go; a request that
-// changes something is always finished.
+// answer calls the handler. A request is finished even if its client went away
+// or the server is to stop; only those who wait for something are let go.
 func (s *HTTP) answer(ctx context.Context, remote netip.Addr, method proto.Method, body []byte) ([]byte, error) {
-	if s.api.Waits(method) {
-		waiting, cancel := context.WithCancel(ctx)
-		defer cancel()
-		defer context.AfterFunc(s.ending, cancel)()
-		ctx = waiting
+	if !s.api.Waits(method) {
+		return s.api.Call(context.WithoutCancel(ctx), remote, method, body)
 	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(s.ending, cancel)()
 	return s.api.Call(ctx, remote, method, body)
 }
 

@@ -182,6 +182,34 @@ func TestAnEndlessHeaderIsRefused(t *testing.T) {
 	}
 }
 
+func TestARequestIsFinishedWhenItsClientGoesAway(t *testing.T) {
+	h := bare()
+	begun, gone, outcome := make(chan struct{}), make(chan struct{}), make(chan error)
+	h.routes[proto.Commit] = route{max: small, serve: func(ctx context.Context, _ []byte) ([]byte, error) {
+		close(begun)
+		<-gone
+		time.Sleep(50 * time.Millisecond)
+		outcome <- ctx.Err()
+		return nil, nil
+	}}
+	s := httptest.NewTLSServer(NewHTTP(h))
+	defer s.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		<-begun
+		cancel()
+		close(gone)
+	}()
+	r, _ := http.NewRequestWithContext(ctx, http.MethodPost, s.URL+"/v1/commit", nil)
+	r.Header.Set("Content-Type", proto.MediaType)
+	if _, err := s.Client().Do(r); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	if err := <-outcome; err != nil {
+		t.Errorf("the request was broken off: %v", err)
+	}
+}
+
 func TestABrowserIsToldWhatToDo(t *testing.T) {
 	s := serveBare(t)
 	for path, want := range map[string]string{"/": "huis server", "/join": "huis join"} {
