@@ -16,6 +16,7 @@ func Check(e *Evidence) []Violation {
 		c.agree()
 		c.shown()
 		c.delivered()
+		c.handedOut()
 		out = append(out, c.found...)
 	}
 	out = append(out, promised(e)...)
@@ -317,6 +318,19 @@ func (j *judge) reached(id string, en Entry) {
 			continue
 		}
 		j.report("delivered", "message %s at %d did not reach %s", id, en.Seq, device)
+	}
+}
+
+// handedOut: the server gave every key only the entries from the one that made
+// it a member to the one that ended that (section 14).
+func (j *judge) handedOut() {
+	for _, g := range j.Given {
+		if g.Conversation != j.conv {
+			continue
+		}
+		if s, member := j.spans[g.MK]; !member || g.Span.First < s.from || g.Span.Last > s.until {
+			j.report("outside", "the server gave entries %d to %d to a key of %s that may read %d to %d", g.Span.First, g.Span.Last, j.Owner[g.MK], s.from, s.until)
+		}
 	}
 }
 

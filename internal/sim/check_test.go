@@ -54,6 +54,7 @@ func sound() *Evidence {
 		},
 		Seals: NewSeals(),
 	}
+	e.Given = []Given{{conv, ann, Span{1, 5}}, {conv, bob, Span{1, 7}}, {conv, cal, Span{3, 12}}, {conv, dan, Span{9, 10}}}
 	for _, en := range log {
 		e.Acks = append(e.Acks, Ack{e.Owner[en.MK], conv, en.Hash, en.Seq})
 		if msg, ok := m[en.Seq]; ok {
@@ -127,6 +128,12 @@ var plants = []struct {
 	{"read an epoch before its own", "outside", func(e *Evidence, c ID) {
 		v := e.Views["cal"][c]
 		v.Messages = append([]Message{v.Messages[0], e.Views["ann"][c].Messages[2]}, v.Messages[1:]...)
+	}},
+	{"given after the removal", "outside", func(e *Evidence, c ID) {
+		e.Given = append(e.Given, Given{c, ID{3}, Span{6, 8}})
+	}},
+	{"given before the joining", "outside", func(e *Evidence, c ID) {
+		e.Given = append(e.Given, Given{c, ID{4}, Span{2, 4}})
 	}},
 	{"message out of nothing", "outside", func(e *Evidence, c ID) {
 		v := e.Views["ann"][c]

@@ -69,6 +69,13 @@ type View struct {
 	Waiting       []string      // ids of messages not sent yet
 }
 
+// Given is what the server handed out in one answer.
+type Given struct {
+	Conversation ID
+	MK           ID // that opened the session
+	Span         Span
+}
+
 // Span is the sequence numbers from First to Last, both included.
 type Span struct{ First, Last uint64 }
 
@@ -78,6 +85,7 @@ type Evidence struct {
 	Owner    map[ID]string  // member key → device that signed with it
 	Acks     []Ack
 	Promises []Promise
+	Given    []Given
 	Views    map[string]map[ID]*View // by device and conversation
 	Seals    *Seals
 	Excepted map[string]bool // devices of which nothing is asked: insiders, revoked ones

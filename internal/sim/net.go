@@ -77,9 +77,7 @@ func (l *Line) Call(ctx context.Context, lane client.Lane, m proto.Method, req, 
 		l.trace(m, body, err)
 		return err
 	}
-	if err := proto.Decode(answer, resp); err != nil {
-		panic(fmt.Sprintf("sim: answer to %s: %v", m, err)) // the honest server's answers decode
-	}
+	decoded(answer, resp)
 	if hold > 0 && nothingFetched(resp) {
 		l.net.sched.Sleep(hold) // what a long poll would have waited
 	}
@@ -87,7 +85,7 @@ func (l *Line) Call(ctx context.Context, lane client.Lane, m proto.Method, req, 
 		err = l.net.Liar(l.device, m, req, resp)
 	}
 	if read, ok := resp.(*proto.ReadResponse); ok && err == nil && l.device != l.net.Unseen {
-		l.net.seen.given(l.device, read)
+		l.net.seen.reached(l.device, read)
 	}
 	l.trace(m, body, err)
 	return err

@@ -14,7 +14,9 @@ type observer struct {
 	owner map[ID]string // member key → the device that first signed with it
 	logs  map[ID]map[uint64]Entry
 	read  map[string]map[ID]uint64 // the last entry each device was given
-	pleas map[ID]Plea              // calls for help, by hash of the notice
+	keys  map[proto.SessionID]ID   // session → the member key that opened it
+	given []Given
+	pleas map[ID]Plea // calls for help, by hash of the notice
 	found []Violation
 }
 
@@ -32,6 +34,7 @@ func newObserver() *observer {
 		owner: make(map[ID]string),
 		logs:  make(map[ID]map[uint64]Entry),
 		read:  make(map[string]map[ID]uint64),
+		keys:  make(map[proto.SessionID]ID),
 		pleas: make(map[ID]Plea),
 	}
 }
@@ -44,8 +47,8 @@ func (o *observer) entries() (n int) {
 	return n
 }
 
-// given notes what a read answer brought to a device.
-func (o *observer) given(device string, resp *proto.ReadResponse) {
+// reached notes what a read answer brought to a device.
+func (o *observer) reached(device string, resp *proto.ReadResponse) {
 	for _, s := range resp.Entries {
 		if o.read[device] == nil {
 			o.read[device] = make(map[ID]uint64)
@@ -99,6 +102,13 @@ func (o *observer) executed(device string, req proto.Message, answer []byte) {
 	switch r := req.(type) {
 	case *proto.OpenRequest:
 		o.signs(device, r.MK)
+		var resp proto.OpenResponse
+		decoded(answer, &resp)
+		o.keys[resp.Session] = ID(r.MK)
+	case *proto.ReadRequest:
+		var resp proto.ReadResponse
+		decoded(answer, &resp)
+		o.gave(o.keys[r.Session], resp.Entries)
 	case *proto.CreateRequest:
 		var resp proto.CreateResponse
 		o.entry(device, &r.Entry, answer, &resp, &resp.Receipt)
@@ -115,10 +125,25 @@ func (o *observer) executed(device string, req proto.Message, answer []byte) {
 }
 
 func (o *observer) entry(device string, e *proto.Entry, answer []byte, resp proto.Message, receipt *proto.Receipt) {
-	if proto.Decode(answer, resp) != nil {
-		panic("sim: the server's receipt does not decode")
-	}
+	decoded(answer, resp)
 	o.acked(device, e, receipt)
+}
+
+// decoded reads an answer of the honest server, which decodes.
+func decoded(answer []byte, resp proto.Message) {
+	if err := proto.Decode(answer, resp); err != nil {
+		panic("sim: an answer of the server: " + err.Error())
+	}
+}
+
+// gave notes which entries a member key was given.
+func (o *observer) gave(mk ID, entries []proto.Stamped) {
+	if n := len(entries); n > 0 {
+		o.given = append(o.given, Given{
+			Conversation: ID(entries[0].Entry.Conversation), MK: mk,
+			Span: Span{entries[0].Receipt.Seq, entries[n-1].Receipt.Seq},
+		})
+	}
 }
 
 func (o *observer) acked(device string, e *proto.Entry, r *proto.Receipt) {

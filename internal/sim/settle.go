@@ -80,7 +80,7 @@ func (w *World) Evidence() (*Evidence, error) {
 	for conv := range w.Net.seen.logs {
 		e.Logs[conv] = w.Net.seen.log(conv)
 	}
-	e.Owner, e.Acks = w.Net.seen.owner, w.Net.seen.acks
+	e.Owner, e.Acks, e.Given = w.Net.seen.owner, w.Net.seen.acks, w.Net.seen.given
 	return e, nil
 }
 
