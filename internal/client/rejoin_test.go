@@ -224,3 +224,100 @@ func TestTheServerAloneEndsNoMembership(t *testing.T) {
 	alice.send("@bob", "two")
 	bob.expect("@alice", "alice: one", "alice: two")
 }
+
+// confuse makes the device believe that some other leaf has the key mk, so that
+// a commit that brings mk is against the rules for it.
+func (d *device) confuse(chat string, mk proto.MemberKey) {
+	d.at(chat, func(tx *tx, cv *conversation) error {
+		for i := range cv.keys {
+			if cv.keys[i].Leaf == 3 || cv.keys[i].Leaf == 0 && cv.group.OwnLeaf() == 3 {
+				cv.keys[i].MK = mk
+			}
+		}
+		return tx.saveKeys(cv)
+	})
+}
+
+// TestWhoCouldProcessFollowsTheOthers: dave, away meanwhile, could process the
+// commit that three others said they cannot; he goes on with them.
+func TestWhoCouldProcessFollowsTheOthers(t *testing.T) {
+	w := newWorld(t)
+	alice, bob, carol, dave, erin := w.person("alice"), w.person("bob"), w.person("carol"), w.person("dave"), w.person("erin")
+	alice.newChat("plan", "bob", "carol", "dave", "erin")
+	alice.send("plan", "one")
+	w.agree("plan", alice, bob, carol, dave, erin)
+	stuck, mk := []*device{alice, bob, carol}, newSeed().public()
+	for _, d := range stuck {
+		d.confuse("plan", mk)
+	}
+	erin.commitEvil("plan", func(_ *tx, e *evil) error {
+		e.delta.Replace = &mk
+		return nil
+	})
+	for _, d := range stuck {
+		d.sync()
+		if s := d.state("plan"); s != "broken" {
+			t.Fatalf("%s's state is %q", d.name, s)
+		}
+	}
+	w.clock.advance(11 * time.Minute)
+	for range 3 {
+		for _, d := range stuck {
+			_ = d.Sync(t.Context())
+		}
+	}
+	for range 3 {
+		dave.sync()
+	}
+	went := []*device{alice, bob, carol, dave}
+	for _, d := range went {
+		if i := d.inspect1("plan"); i.Predecessor == (proto.ConversationID{}) || i.State != "" {
+			t.Fatalf("%s did not go on: %+v", d.name, i)
+		}
+	}
+	dave.send("plan", "two")
+	w.agree("plan", went...)
+	for _, d := range went {
+		d.expect("plan", "alice: one", "dave: two")
+	}
+}
+
+// TestASuccessorNobodyNeedsIsAnotherConversation: carol, no admin, re-forms a
+// conversation that is well; the others stay.
+func TestASuccessorNobodyNeedsIsAnotherConversation(t *testing.T) {
+	w := newWorld(t)
+	alice, bob, carol := w.person("alice"), w.person("bob"), w.person("carol")
+	alice.newChat("plan", "bob", "carol")
+	w.agree("plan", alice, bob, carol)
+	if err := alice.SetExpiry(t.Context(), "plan", time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range []*device{bob, carol} {
+		d.sync()
+	}
+	old := carol.inspect1("plan").Conversation
+	carol.at("plan", func(tx *tx, cv *conversation) error {
+		r, err := tx.logged(cv, cv.head.Seq)
+		if err != nil {
+			return err
+		}
+		cv.meta.State = stateBroken
+		cv.meta.Broken = brokenAt{Seq: cv.head.Seq, Hash: r.Entry, By: r.MK, Told: true}
+		return tx.saveMeta(cv)
+	})
+	if err := carol.reform(t.Context(), old); err != nil {
+		t.Fatal(err)
+	}
+	alice.sync()
+	bob.sync()
+	bob.sync()
+	if i := bob.inspect1("plan~" + old.Hex()[:6]); i.Conversation != old || i.State != "" {
+		t.Fatalf("bob's conversation is %+v", i)
+	}
+	bob.send("plan~"+old.Hex()[:6], "still here")
+	w.agree("plan", alice)
+	alice.sync()
+	if got := alice.read("plan"); len(got) != 1 {
+		t.Fatalf("alice has %q", got)
+	}
+}

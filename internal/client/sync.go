@@ -134,7 +134,7 @@ func (c *Client) syncConv(ctx context.Context, id proto.ConversationID) error {
 	case stateLive:
 		return c.serve(ctx, id)
 	case stateBroken, stateLost:
-		return c.askForHelp(ctx, id)
+		return c.askForHelp(inPassing(ctx), id)
 	}
 	return nil
 }
@@ -145,6 +145,12 @@ func (c *Client) syncConv(ctx context.Context, id proto.ConversationID) error {
 func (c *Client) serve(ctx context.Context, id proto.ConversationID) error {
 	if err := c.refreshMembers(ctx, id); err != nil {
 		return err
+	}
+	if err := c.considerReforms(ctx, id); err != nil {
+		return err
+	}
+	if s, err := c.stateOf(ctx, id); err != nil || s != stateLive {
+		return err // it goes on as another conversation
 	}
 	if err := c.do(ctx, id, c.removeGone, c.addWanted); err != nil {
 		return err
