@@ -17,7 +17,7 @@ const (
 
 // Follow keeps the client up to date until ctx ends and calls changed, one at a
 // time, after each sync that stored something. It goes on while the server is
-// away and returns only ctx's error or a *PinError.
+// away and returns only ctx's error, a *PinError or ErrRevoked.
 func (c *Client) Follow(ctx context.Context, changed func()) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -35,8 +35,11 @@ func (c *Client) Follow(ctx context.Context, changed func()) error {
 	for ctx.Err() == nil {
 		err := c.Sync(ctx)
 		var pin *PinError
-		if errors.As(err, &pin) {
+		if errors.As(err, &pin) || errors.Is(err, ErrRevoked) {
 			return err
+		}
+		if err != nil && ctx.Err() == nil {
+			c.cfg.Log.Warn("not brought up to date", "why", err)
 		}
 		if now := c.storeBase(ctx); now != base {
 			base = now

@@ -35,11 +35,16 @@ func (c *Client) fetchInbox(ctx context.Context) error {
 		for _, item := range got.Items {
 			after = item.ID
 			err := c.acceptJoinPackage(ctx, item.Sealed)
-			if err != nil && !errors.Is(err, errUseless) {
-				return errors.Join(err, c.ackInbox(ctx, done))
-			}
-			if err != nil {
+			var safety *SafetyError
+			switch {
+			case err == nil:
+			case errors.Is(err, errUseless):
 				c.cfg.Log.Warn("inbox item thrown away", "why", err)
+			case refused(err), errors.As(err, &safety): // stays, and stops no other
+				c.cfg.Log.Warn("inbox item has to wait", "why", err)
+				continue
+			default:
+				return errors.Join(err, c.ackInbox(ctx, done))
 			}
 			done = append(done, item.ID)
 		}

@@ -166,7 +166,7 @@ func (t *tx) shown(id proto.ConversationID, rec store.Record, chat string) (m Me
 		return m, false, nil, err
 	}
 	var r messageRecord
-	if err := decode(rec.Value, r.wire); err != nil {
+	if err := wire.Decode(rec.Value, r.wire); err != nil {
 		return m, false, nil, err
 	}
 	body, err := r.body()

@@ -8,6 +8,7 @@ import (
 
 	"codeberg.org/huis/huis/internal/client/content"
 	"codeberg.org/huis/huis/internal/proto"
+	"codeberg.org/huis/huis/internal/wire"
 )
 
 const (
@@ -64,7 +65,7 @@ func (t *tx) readSince(cv *conversation) (targets []content.ID, last uint64, err
 			break
 		}
 		var r messageRecord
-		if err := decode(rec.Value, r.wire); err != nil {
+		if err := wire.Decode(rec.Value, r.wire); err != nil {
 			return nil, 0, err
 		}
 		body, err := r.body()

@@ -82,7 +82,7 @@ func (t *tx) applyReform(cv *conversation, s *proto.Stamped, n *proto.Notice) er
 }
 
 // reformDue tells whether it is this device's turn to re-form a conversation
-// nobody healed; secrets that have waited for too long are deleted.
+// nobody healed.
 func (t *tx) reformDue(cv *conversation) bool {
 	if cv.group == nil {
 		return false
@@ -90,7 +90,13 @@ func (t *tx) reformDue(cv *conversation) bool {
 	age := t.c.now().Sub(time.Unix(int64(cv.meta.Broken.Minute)*60, 0))
 	caller, _ := cv.keys.leafOf(cv.meta.Broken.By)
 	wait := time.Duration(cv.rankOf(cv.meta.Broken.Hash, caller, cv.group.OwnLeaf())) * rankDelay
-	return age >= reformAfter+wait && age < brokenLife
+	return age >= reformAfter+wait
+}
+
+// tooLong tells whether a conversation has been broken for so long that the
+// secrets of its last good epoch have to go; then only being added again helps.
+func (t *tx) tooLong(cv *conversation) bool {
+	return t.c.now().Sub(time.Unix(int64(cv.meta.Broken.Minute)*60, 0)) >= brokenLife
 }
 
 // survivors returns the accounts of the last good epoch without the submitter

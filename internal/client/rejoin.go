@@ -154,6 +154,9 @@ func (c *Client) askForHelp(ctx context.Context, id proto.ConversationID) error 
 		now := uint64(c.now().Unix())
 		b := &cv.meta.Broken
 		switch {
+		case cv.meta.State == stateBroken && t.tooLong(cv):
+			cv.meta.State = stateLost
+			return errors.Join(t.endMembership(cv), t.saveMeta(cv))
 		case cv.meta.State == stateBroken && !b.Told:
 			notice = &proto.Notice{Type: proto.NoticeBroken, Seq: b.Seq, Hash: b.Hash}
 		case cv.meta.State == stateBroken:

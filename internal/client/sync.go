@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"codeberg.org/huis/huis/internal/proto"
+	"codeberg.org/huis/huis/internal/wire"
 )
 
 // ownChainAge is how old the own chain may be: from it a device learns of its
@@ -258,7 +259,7 @@ func (t *tx) waiting(id proto.ConversationID) (n int, err error) {
 	all, err := t.list(key("out", id, ""), "", 0)
 	for _, rec := range all {
 		var r outRecord
-		if err := decode(rec.Value, r.wire); err != nil {
+		if err := wire.Decode(rec.Value, r.wire); err != nil {
 			return 0, err
 		}
 		if r.Acked == 0 {
