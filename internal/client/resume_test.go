@@ -3,7 +3,6 @@ package client
 import (
 	"bytes"
 	"context"
-	"io"
 	"math/rand/v2"
 	"testing"
 
@@ -14,33 +13,6 @@ func noiseOf(seed byte, size int) []byte {
 	b := make([]byte, size)
 	rand.NewChaCha8([32]byte{seed}).Read(b)
 	return b
-}
-
-type nopClose struct{ io.ReadSeeker }
-
-func (nopClose) Close() error { return nil }
-
-func fileOf(name string, b []byte) File {
-	return File{Name: name, Size: int64(len(b)), Open: func() (io.ReadSeekCloser, error) { return nopClose{bytes.NewReader(b)}, nil }}
-}
-
-// saved is the first attachment of the last message that alice holds.
-func saved(t *testing.T, d *device, chat string) []byte {
-	t.Helper()
-	var id string
-	for m, err := range d.Messages(t.Context(), chat, 0) {
-		if err != nil {
-			t.Fatal(err)
-		}
-		if len(m.Attachments) > 0 {
-			id = m.ID
-		}
-	}
-	var b bytes.Buffer
-	if err := d.SaveAttachment(t.Context(), id, 0, &b, nil); err != nil {
-		t.Fatal(err)
-	}
-	return b.Bytes()
 }
 
 func TestAnUploadGoesOnInAnotherProcess(t *testing.T) {
@@ -74,25 +46,25 @@ func TestAnUploadGoesOnInAnotherProcess(t *testing.T) {
 					return nil
 				}
 			})
-			if _, err := alice.Send(ctx, "house", Draft{Files: []File{fileOf("plan", noiseOf(1, 8<<20))}}); err == nil {
+			if _, err := alice.Send(ctx, "house", Draft{Files: []File{file("plan", noiseOf(1, 8<<20))}}); err == nil {
 				t.Fatal("sent after the end")
 			}
 			puts = 0
 			alice.net.set(func(n *wireTo) { n.after = count })
 			alice.restart()
-			if _, err := alice.Send(t.Context(), "house", Draft{Files: []File{fileOf("plan", again.file)}}); err != nil {
+			if _, err := alice.Send(t.Context(), "house", Draft{Files: []File{file("plan", again.file)}}); err != nil {
 				t.Fatal(err)
 			}
 			if puts == 0 || puts > again.most {
 				t.Errorf("%d parts were put again", puts)
 			}
 			bob.sync()
-			if got := saved(t, bob, "house"); !bytes.Equal(got, again.file) {
-				t.Errorf("%d bytes arrived, not those sent last", len(got))
+			if got, err := bob.saved(bob.last("house"), 0); err != nil || !bytes.Equal(got, again.file) {
+				t.Errorf("%d bytes arrived, not those sent last: %v", len(got), err)
 			}
 			// Once it is through, the same file is a new one.
 			puts = 0
-			if _, err := alice.Send(t.Context(), "house", Draft{Files: []File{fileOf("plan", again.file)}}); err != nil || puts < 8 {
+			if _, err := alice.Send(t.Context(), "house", Draft{Files: []File{file("plan", again.file)}}); err != nil || puts < 8 {
 				t.Errorf("%d parts for another message, %v", puts, err)
 			}
 		})

@@ -50,7 +50,7 @@ func (p *Peaks) add(kind string, state *os.ProcessState) {
 	if p.max == nil {
 		p.max = make(map[string]int64)
 	}
-	p.max[kind] = max(p.max[kind], usage.Maxrss<<10) // the kernel counts KiB
+	p.max[kind] = max(p.max[kind], int64(usage.Maxrss)<<10) // the kernel counts KiB
 }
 
 // Max returns the largest seen of a kind: "server" or a command's name.
