@@ -37,16 +37,37 @@ func (t *tx) names() (map[proto.ConversationID]string, error) {
 			continue
 		}
 		names[id] = name
-		if cv.meta.Policy.Kind == kindGroup && cv.meta.State != stateSucceeded {
+		if cv.meta.Policy.Kind == kindGroup && t.continuedBy(cv) == nil {
 			count[name]++
 		}
 	}
 	for id, name := range names {
-		if cv, _ := t.conv(id); count[name] > 1 && cv.meta.State != stateSucceeded {
+		if cv, _ := t.conv(id); count[name] > 1 && t.continuedBy(cv) == nil {
 			names[id] = name + "~" + id.Hex()[:6]
 		}
 	}
 	return names, t.inherit(names)
+}
+
+// continuedBy returns the conversation that goes on in place of one that was
+// re-formed, or of a successor that came second when two members offered one at
+// the same moment; nil if there is none.
+func (t *tx) continuedBy(cv *conversation) *proto.ConversationID {
+	if cv.meta.State == stateSucceeded {
+		return &cv.meta.Successor
+	}
+	if cv.group == nil {
+		return nil
+	}
+	p, err := predecessorOf(&cv.group.GroupView)
+	if err != nil || p == nil {
+		return nil
+	}
+	old, err := t.conv(p.Conversation)
+	if err != nil || old == nil || old.meta.State != stateSucceeded || old.meta.Successor == cv.id {
+		return nil
+	}
+	return &old.meta.Successor
 }
 
 // inherit gives a conversation that was re-formed the name of its successor.
@@ -58,10 +79,14 @@ func (t *tx) inherit(names map[proto.ConversationID]string) error {
 			if err != nil {
 				return err
 			}
-			if cv == nil || cv.meta.State != stateSucceeded || names[cv.meta.Successor] == "" {
+			if cv == nil {
 				break
 			}
-			last = cv.meta.Successor
+			next := t.continuedBy(cv)
+			if next == nil || names[*next] == "" {
+				break
+			}
+			last = *next
 		}
 		names[id] = names[last]
 	}
@@ -122,7 +147,7 @@ func (t *tx) resolve(name string) ([]proto.ConversationID, error) {
 func (t *tx) rank(id proto.ConversationID) string {
 	cv, err := t.conv(id)
 	switch {
-	case err != nil || cv == nil || cv.meta.State == stateSucceeded:
+	case err != nil || cv == nil || t.continuedBy(cv) != nil:
 		return "2"
 	case t.alone(cv):
 		return "1"

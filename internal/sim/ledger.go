@@ -109,12 +109,12 @@ func (l *ledger) Unpin(ctx context.Context, by store.Owner, ids []proto.BlobID, 
 	return only(l, func() error { return l.Store.Unpin(ctx, by, ids, today) })
 }
 
-func (l *ledger) CreateAccount(ctx context.Context, invite proto.Hash, now store.Minute, a store.Account, links [][]byte) (store.Account, error) {
-	return write(l, func() (store.Account, error) { return l.Store.CreateAccount(ctx, invite, now, a, links) })
+func (l *ledger) CreateAccount(ctx context.Context, invite proto.Hash, now store.Minute, a store.Account, links [][]byte, values []store.LogValue) (store.Account, error) {
+	return write(l, func() (store.Account, error) { return l.Store.CreateAccount(ctx, invite, now, a, links, values) })
 }
 
-func (l *ledger) AppendLink(ctx context.Context, id proto.AccountID, n uint32, link []byte, revoked []proto.DeviceID) error {
-	return only(l, func() error { return l.Store.AppendLink(ctx, id, n, link, revoked) })
+func (l *ledger) AppendLink(ctx context.Context, id proto.AccountID, n uint32, link []byte, revoked []proto.DeviceID, value store.LogValue) error {
+	return only(l, func() error { return l.Store.AppendLink(ctx, id, n, link, revoked, value) })
 }
 
 func (l *ledger) AddInvite(ctx context.Context, i store.Invite) error {

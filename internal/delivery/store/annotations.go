@@ -159,6 +159,20 @@ var Annotations = []Table{
 		{"n", "order of the chain", plain, "nothing more"},
 		{"bytes", "which devices the account has signed", plain, "public keys of devices and when they were added or revoked"},
 	}},
+	{"log_value", Keep{Rule: "as long as what it is about", Key: []string{"idx", "seq"}}, []Field{
+		{"idx", "where the log keeps it", "a pseudonym only the server's VRF key can compute", "with that key, which account's it is"},
+		{"seq", "order", plain, "how often it changed"},
+		{"kind", "account, key of the server, release, policy", plain, "what it is about"},
+		{"opening", "opens the log's commitment; deleted, the log says nothing", plain, "that the log is about this value"},
+		{"commitment", "stands in the log", plain, "public to members"},
+		{"value", "what the log commits to, such as a link", plain, "public keys of devices and when they were added or revoked"},
+		{"epoch", "whether it is in the log", plain, "about when it was added"},
+	}},
+	{"epoch", Keep{Rule: "for ever: the log is append-only", Key: []string{"n"}}, []Field{
+		{"n", "order of the log", plain, "public"},
+		{"record", "the log's leaf", plain, "public: time, number of accounts, hashes"},
+		{"batch", "the map can be recomputed", plain, "public to members: pseudonyms and hashes"},
+	}},
 	{"invite", Keep{Rule: "until 30 days after its end", Key: []string{"token"}, Where: "expires_minute < $1", Bound: minutesAgo(func(Retention) Day { return InviteDays })}, []Field{
 		{"token", "allows a registration", hashed, "number of invitations out; not by whom, not for whom"},
 		{"uses", "how often it may still be used", plain, "how often it was used, if one knows the start"},

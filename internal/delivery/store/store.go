@@ -42,6 +42,7 @@ type Store interface {
 	Inboxes
 	Blobs
 	Accounts
+	Epochs
 	Server
 }
 
@@ -241,7 +242,9 @@ type Accounts interface {
 	// first links; Admin and Links of a are ignored. In order: the same
 	// account with the same lookup and links (again, nothing changes) →
 	// invite_unknown → invite_expired → invite_used → name_taken → exists.
-	CreateAccount(ctx context.Context, invite proto.Hash, now Minute, a Account, links [][]byte) (Account, error)
+	// The values go into the log's next epoch; of the same account again they
+	// are not stored.
+	CreateAccount(ctx context.Context, invite proto.Hash, now Minute, a Account, links [][]byte, values []LogValue) (Account, error)
 
 	// Account and AccountByLookup return a record, or no_account.
 	Account(ctx context.Context, id proto.AccountID) (Account, error)
@@ -253,7 +256,8 @@ type Accounts interface {
 	// AppendLink stores link number n, if n links are there: conflict{seq: the
 	// number there} if not; the same link again at its place changes nothing.
 	// Packages, tickets and inboxes of the devices revoked by it are deleted.
-	AppendLink(ctx context.Context, id proto.AccountID, n uint32, link []byte, revoked []proto.DeviceID) error
+	// value goes into the log's next epoch, if the link is new.
+	AppendLink(ctx context.Context, id proto.AccountID, n uint32, link []byte, revoked []proto.DeviceID, value LogValue) error
 
 	// HasAccounts tells whether anybody joined yet.
 	HasAccounts(ctx context.Context) (bool, error)

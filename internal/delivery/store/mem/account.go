@@ -265,7 +265,7 @@ func (s *Store) BlobIDs(context.Context) (map[proto.BlobID]bool, error) {
 }
 
 // CreateAccount implements store.Accounts.
-func (s *Store) CreateAccount(_ context.Context, invite proto.Hash, now store.Minute, a store.Account, links [][]byte) (store.Account, error) {
+func (s *Store) CreateAccount(_ context.Context, invite proto.Hash, now store.Minute, a store.Account, links [][]byte, values []store.LogValue) (store.Account, error) {
 	defer s.lock()()
 	old := s.accounts[a.ID]
 	if old != nil && old.Lookup == a.Lookup && len(old.links) >= len(links) && slices.EqualFunc(old.links[:len(links)], links, bytes.Equal) {
@@ -287,6 +287,7 @@ func (s *Store) CreateAccount(_ context.Context, invite proto.Hash, now store.Mi
 	s.invites[invite] = i
 	a.Admin, a.Links = len(s.accounts) == 0, uint32(len(links))
 	s.accounts[a.ID] = &account{a, slices.Clone(links)}
+	s.addValues(values)
 	return a, nil
 }
 
@@ -322,7 +323,7 @@ func (s *Store) Links(_ context.Context, id proto.AccountID, from uint32, most i
 }
 
 // AppendLink implements store.Accounts.
-func (s *Store) AppendLink(_ context.Context, id proto.AccountID, n uint32, link []byte, revoked []proto.DeviceID) error {
+func (s *Store) AppendLink(_ context.Context, id proto.AccountID, n uint32, link []byte, revoked []proto.DeviceID, value store.LogValue) error {
 	defer s.lock()()
 	a := s.accounts[id]
 	if a == nil {
@@ -336,6 +337,7 @@ func (s *Store) AppendLink(_ context.Context, id proto.AccountID, n uint32, link
 	}
 	a.links = append(a.links, bytes.Clone(link))
 	a.Links++
+	s.addValues([]store.LogValue{value})
 	for _, d := range revoked {
 		s.forget(store.Inbox{Account: id, Device: d})
 	}

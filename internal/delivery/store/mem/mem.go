@@ -30,6 +30,8 @@ type Store struct {
 	invites       map[proto.Hash]store.Invite
 	stampKeys     []store.StampKey
 	settings      map[string][]byte
+	epochs        []store.LogEpoch
+	values        map[[32]byte][]logValue
 }
 
 var _ store.Store = (*Store)(nil)
@@ -75,7 +77,7 @@ func New() *Store {
 		tickets: map[proto.Hash]ticket{}, packages: map[store.Inbox][]store.KeyPackage{},
 		lastResort: map[store.Inbox]store.KeyPackage{}, items: map[proto.InboxItemID]item{},
 		blobs: map[proto.BlobID]*blob{}, pins: map[pinKey]store.Day{}, accounts: map[proto.AccountID]*account{},
-		invites: map[proto.Hash]store.Invite{}, settings: map[string][]byte{},
+		invites: map[proto.Hash]store.Invite{}, settings: map[string][]byte{}, values: map[[32]byte][]logValue{},
 	}
 }
 

@@ -12,15 +12,15 @@ import (
 func isCode(err error, c proto.Code) bool { return errors.Is(err, c) }
 
 // CreateAccount implements store.Accounts.
-func (s *Store) CreateAccount(ctx context.Context, invite proto.Hash, now store.Minute, a store.Account, links [][]byte) (made store.Account, err error) {
+func (s *Store) CreateAccount(ctx context.Context, invite proto.Hash, now store.Minute, a store.Account, links [][]byte, values []store.LogValue) (made store.Account, err error) {
 	err = s.writer.submit(ctx, 1000+1000*len(links), func(t *tx) (err error) {
-		made, err = createAccount(t, invite, now, a, links)
+		made, err = createAccount(t, invite, now, a, links, values)
 		return err
 	})
 	return made, err
 }
 
-func createAccount(t *tx, invite proto.Hash, now store.Minute, a store.Account, links [][]byte) (store.Account, error) {
+func createAccount(t *tx, invite proto.Hash, now store.Minute, a store.Account, links [][]byte, values []store.LogValue) (store.Account, error) {
 	old, taken, err := loadAccount(t, "id", proto.Hash(a.ID))
 	if err != nil {
 		return a, err
@@ -49,7 +49,10 @@ func createAccount(t *tx, invite proto.Hash, now store.Minute, a store.Account, 
 		return a, err
 	}
 	a.Admin, a.Links = !others, uint32(len(links))
-	return a, insertAccount(t, i, a, links)
+	if err := insertAccount(t, i, a, links); err != nil {
+		return a, err
+	}
+	return a, insertValues(t, values)
 }
 
 func insertAccount(t *tx, i store.Invite, a store.Account, links [][]byte) error {
@@ -136,7 +139,7 @@ func loadLinks(q querier, id proto.AccountID, from uint32, max int) (all [][]byt
 }
 
 // AppendLink implements store.Accounts.
-func (s *Store) AppendLink(ctx context.Context, id proto.AccountID, n uint32, link []byte, revoked []proto.DeviceID) error {
+func (s *Store) AppendLink(ctx context.Context, id proto.AccountID, n uint32, link []byte, revoked []proto.DeviceID, value store.LogValue) error {
 	return s.writer.submit(ctx, len(link)+200, func(t *tx) error {
 		a, found, err := loadAccount(t, "id", proto.Hash(id))
 		if !found || err != nil {
@@ -154,6 +157,9 @@ func (s *Store) AppendLink(ctx context.Context, id proto.AccountID, n uint32, li
 			return err
 		}
 		if err := t.run("UPDATE account SET links = $2 WHERE id = $1", id, n+1); err != nil {
+			return err
+		}
+		if err := insertValue(t, value); err != nil {
 			return err
 		}
 		return forgetDevices(t, id, revoked)

@@ -189,7 +189,7 @@ func testAccounts(w *World) {
 	w.Refused(w.Store.AddInvite(w.Ctx, invite), proto.Exists)
 	first := store.Account{ID: proto.AccountID{1}, Lookup: proto.Hash{1}, Handle: []byte("one")}
 	make := func(a store.Account, at store.Minute) (store.Account, error) {
-		return w.Store.CreateAccount(w.Ctx, invite.Token, at, a, [][]byte{a.ID[:], []byte("second")})
+		return w.Store.CreateAccount(w.Ctx, invite.Token, at, a, [][]byte{a.ID[:], []byte("second")}, nil)
 	}
 	a, err := make(first, now)
 	w.Must(err)
@@ -232,13 +232,13 @@ func testLinks(w *World) {
 		w.Must(w.Store.Publish(w.Ctx, d, []store.KeyPackage{{Bytes: []byte("p"), Expires: store.DayOf(w.Now)}}, nil))
 		w.Must(w.Store.Post(w.Ctx, d, proto.New[proto.InboxItemID](), nil, store.DayOf(w.Now), 9))
 	}
-	w.Must(w.Store.AppendLink(w.Ctx, to.Account, 1, []byte("two"), nil))
-	w.Must(w.Store.AppendLink(w.Ctx, to.Account, 1, []byte("two"), nil))
-	if e := w.Refused(w.Store.AppendLink(w.Ctx, to.Account, 1, []byte("other"), nil), proto.Conflict); e.Seq != 2 {
+	w.Must(w.Store.AppendLink(w.Ctx, to.Account, 1, []byte("two"), nil, store.LogValue{Index: to.Account, Seq: 1}))
+	w.Must(w.Store.AppendLink(w.Ctx, to.Account, 1, []byte("two"), nil, store.LogValue{Index: to.Account, Seq: 1}))
+	if e := w.Refused(w.Store.AppendLink(w.Ctx, to.Account, 1, []byte("other"), nil, store.LogValue{Index: to.Account, Seq: 1}), proto.Conflict); e.Seq != 2 {
 		w.T.Errorf("conflict names %d", e.Seq)
 	}
-	w.Refused(w.Store.AppendLink(w.Ctx, to.Account, 3, []byte("gap"), nil), proto.Conflict)
-	w.Must(w.Store.AppendLink(w.Ctx, to.Account, 2, []byte("three"), []proto.DeviceID{revoked.Device}))
+	w.Refused(w.Store.AppendLink(w.Ctx, to.Account, 3, []byte("gap"), nil, store.LogValue{Index: to.Account, Seq: 3}), proto.Conflict)
+	w.Must(w.Store.AppendLink(w.Ctx, to.Account, 2, []byte("three"), []proto.DeviceID{revoked.Device}, store.LogValue{Index: to.Account, Seq: 2}))
 	links, err := w.Store.Links(w.Ctx, to.Account, 1, 9)
 	if err != nil || len(links) != 2 || !bytes.Equal(links[1], []byte("three")) {
 		w.T.Errorf("%d links, %v", len(links), err)
@@ -252,7 +252,7 @@ func testLinks(w *World) {
 	}
 	_, err = w.Store.Links(w.Ctx, proto.AccountID{}, 0, 1)
 	w.Refused(err, proto.NoAccount)
-	w.Refused(w.Store.AppendLink(w.Ctx, proto.AccountID{}, 0, nil, nil), proto.NoAccount)
+	w.Refused(w.Store.AppendLink(w.Ctx, proto.AccountID{}, 0, nil, nil, store.LogValue{}), proto.NoAccount)
 }
 
 func testServer(w *World) {

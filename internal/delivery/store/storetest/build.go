@@ -189,7 +189,7 @@ func (w *World) Account() store.Inbox {
 	invite := proto.New[proto.Token]().Hash()
 	w.Must(w.Store.AddInvite(w.Ctx, store.Invite{Token: invite, Uses: 1, Expires: store.MinuteOf(w.Now) + 10}))
 	a := store.Account{ID: proto.AccountID(proto.New[proto.Token]()), Lookup: proto.New[proto.Token]().Hash(), Handle: []byte("sealed")}
-	_, err := w.Store.CreateAccount(w.Ctx, invite, store.MinuteOf(w.Now), a, [][]byte{a.ID[:]})
+	_, err := w.Store.CreateAccount(w.Ctx, invite, store.MinuteOf(w.Now), a, [][]byte{a.ID[:]}, []store.LogValue{{Index: a.ID}})
 	w.Must(err)
 	return store.Inbox{Account: a.ID, Device: proto.New[proto.DeviceID]()}
 }
