@@ -100,6 +100,7 @@ var Annotations = []Table{
 		{"chain_prev", "order can be proved", plain, "nothing more"},
 		{"kid", "which key stamped it", plain, "nothing more"},
 		{"stamp", "the server's signature", plain, "nothing more"},
+		{"receipt_sum", "detects damage", plain, "nothing more"},
 		{"bytes", "the message", client, "padded size; ciphertext; member keys added and removed by a commit"},
 	}},
 	{"tag", Keep{Rule: "as long as its conversation", Key: []string{"conversation", "tag"}}, []Field{

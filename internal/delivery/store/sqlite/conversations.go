@@ -1,11 +1,14 @@
 package sqlite
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
 	"fmt"
 
 	"codeberg.org/huis/huis/internal/delivery/store"
 	"codeberg.org/huis/huis/internal/proto"
+	"codeberg.org/huis/huis/internal/wire"
 )
 
 // Create implements store.Conversations.
@@ -230,9 +233,9 @@ func add(t *tx, log store.Log, sub *store.Submission) (proto.Receipt, error) {
 	}
 	e := sub.Entry
 	err = t.run(`INSERT INTO entry (conversation, seq, minute, hash, kind, epoch, mk, extra_hash, sig,
-		generation, chain_prev, kid, stamp, bytes) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`,
+		generation, chain_prev, kid, stamp, receipt_sum, bytes) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`,
 		e.Conversation, r.Seq, r.Minute, sub.Hash, uint64(e.Kind), e.Epoch, e.MK, e.ExtraHash, e.Sig,
-		r.Generation, r.ChainPrev, r.KID, r.Stamp, e.Bytes)
+		r.Generation, r.ChainPrev, r.KID, r.Stamp, receiptSum(&r), e.Bytes)
 	if err != nil {
 		return r, err
 	}
@@ -274,6 +277,13 @@ func checkLive(q querier, sub *store.Submission) error {
 func known(q querier, sub *store.Submission) (a store.Accepted, err error) {
 	a.Receipt, a.Known, err = receipt(q, sub.Entry.Conversation, sub.Hash)
 	return a, err
+}
+
+// receiptSum lets a damaged disk be told from a server that lies: a receipt read
+// back wrong is not handed out.
+func receiptSum(r *proto.Receipt) []byte {
+	sum := sha256.Sum256(wire.MustEncode(r.Wire))
+	return sum[:8]
 }
 
 func receipt(q querier, id proto.ConversationID, hash proto.Hash) (r proto.Receipt, found bool, err error) {
@@ -362,11 +372,12 @@ func (s *Store) entries(q querier, id proto.ConversationID, first, head uint64, 
 	err = each(q, func(scan func(...any) error) error {
 		e := proto.Stamped{Entry: proto.Entry{Conversation: id}}
 		var hash proto.Hash
+		var sum []byte
 		if err := scan(&e.Receipt.Seq, &e.Receipt.Minute, &hash, &e.Entry.Kind, &e.Entry.Epoch, &e.Entry.MK, &e.Entry.ExtraHash,
-			&e.Entry.Sig, &e.Receipt.Generation, &e.Receipt.ChainPrev, &e.Receipt.KID, &e.Receipt.Stamp, &e.Entry.Bytes); err != nil {
+			&e.Entry.Sig, &e.Receipt.Generation, &e.Receipt.ChainPrev, &e.Receipt.KID, &e.Receipt.Stamp, &sum, &e.Entry.Bytes); err != nil {
 			return err
 		}
-		if e.Entry.Hash() != hash {
+		if e.Entry.Hash() != hash || !bytes.Equal(sum, receiptSum(&e.Receipt)) {
 			return damaged(s.path, fmt.Errorf("an entry does not have its hash"))
 		}
 		if size += len(e.Entry.Bytes) + 400; size > maxBytes && len(all) > 0 {
@@ -374,7 +385,7 @@ func (s *Store) entries(q querier, id proto.ConversationID, first, head uint64, 
 		}
 		all = append(all, e)
 		return nil
-	}, `SELECT seq, minute, hash, kind, epoch, mk, extra_hash, sig, generation, chain_prev, kid, stamp, bytes
+	}, `SELECT seq, minute, hash, kind, epoch, mk, extra_hash, sig, generation, chain_prev, kid, stamp, receipt_sum, bytes
 		FROM entry WHERE conversation = $1 AND seq >= $2 AND seq <= $3 ORDER BY seq LIMIT $4`, id, first, head, most)
 	if err == errEnough {
 		err = nil

@@ -33,6 +33,7 @@ CREATE TABLE entry (
 	chain_prev   BLOB NOT NULL,
 	kid          BLOB NOT NULL,
 	stamp        BLOB NOT NULL,
+	receipt_sum  BLOB NOT NULL,
 	bytes        BLOB NOT NULL,
 	PRIMARY KEY (conversation, seq)
 ) WITHOUT ROWID;
