@@ -74,7 +74,10 @@ func newWorld(t *testing.T) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	accounts := directory.New(directory.Config{Store: w.store, Key: key, Clock: w.clock, Sessions: sessions, Origin: "test"})
+	accounts, err := directory.Open(t.Context(), directory.Config{Store: w.store, Key: key, Clock: w.clock, Sessions: sessions, Origin: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
 	w.handler = httpapi.NewHandler(httpapi.Config{Directory: accounts, Delivery: w.service, Sessions: sessions, Clock: w.clock, Log: log})
 	return w
 }

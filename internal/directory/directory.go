@@ -4,7 +4,7 @@
 // An account is made with an invitation and is known by its AccountID, the hash
 // of its first link; its handle is only a name for it. What devices it has says
 // its chain of signed links, which is verified here by the rules of package kt
-// before it is stored, and again by every client. Start with New; a Service's
+// before it is stored, and again by every client. Start with Open; a Service's
 // methods are the requests of the same names (protocol.md, 14).
 //
 // The package joins no account to a conversation and knows of none.
@@ -15,11 +15,13 @@ import (
 	"context"
 	"crypto/ed25519"
 	"errors"
+	"log/slog"
 	"sync"
 	"time"
 
 	"codeberg.org/huis/huis/internal/delivery/session"
 	"codeberg.org/huis/huis/internal/delivery/store"
+	"codeberg.org/huis/huis/internal/directory/epochs"
 	"codeberg.org/huis/huis/internal/proto"
 	"codeberg.org/huis/huis/kt"
 )
@@ -34,15 +36,25 @@ const (
 // Clock is the server's time.
 type Clock interface{ Now() time.Time }
 
+// Store is what a Service keeps.
+type Store interface {
+	store.Accounts
+	store.Epochs
+}
+
 // Config is what a Service stands on.
 type Config struct {
-	Store    store.Accounts
+	Store    Store
 	Key      store.OperatorKey // seals the handles
 	Clock    Clock
 	Sessions *session.Table
 	Origin   string // what the proofs of a session are made for
 	// Joined is called after each account made; nil does nothing.
 	Joined func()
+	// Witnesses cosign the log; LogDir gets its static files, "" for none.
+	Witnesses []epochs.Witness
+	LogDir    string
+	Log       *slog.Logger // nil discards
 }
 
 // Service answers the requests about accounts. Safe for concurrent use.
@@ -53,14 +65,17 @@ type Service struct {
 	// revocation has just left behind.
 	chains [64]sync.RWMutex
 	expiry expiry
+	log    *epochs.Log
 }
 
-// New returns a service.
-func New(c Config) *Service {
+// Open opens the log, checking all of it, and returns a service.
+func Open(ctx context.Context, c Config) (*Service, error) {
 	if c.Joined == nil {
 		c.Joined = func() {}
 	}
-	return &Service{Config: c}
+	c.Log = orDiscard(c.Log)
+	log, err := openLog(ctx, &c)
+	return &Service{Config: c, log: log}, err
 }
 
 func (s *Service) chainLock(id proto.AccountID) *sync.RWMutex {
@@ -94,11 +109,14 @@ func (s *Service) Register(ctx context.Context, r *proto.RegisterRequest) (*prot
 		ID:     id,
 		Lookup: s.lookup(r.Handle),
 		Handle: s.Key.Seal("handle", id[:], []byte(r.Handle)),
-	}, r.Links)
+	}, r.Links, s.values(r.Handle, r.Links, 0))
 	if err != nil {
 		return nil, err
 	}
 	s.Joined()
+	if err := s.logged(ctx, r.Handle, uint32(len(r.Links)-1)); err != nil {
+		return nil, err
+	}
 	return &proto.RegisterResponse{Account: id}, nil
 }
 
@@ -214,32 +232,45 @@ func (s *Service) ChainAppend(ctx context.Context, r *proto.ChainAppendRequest) 
 	if err != nil {
 		return nil, proto.Refuse(proto.BadChain)
 	}
-	lock := s.chainLock(c.Account)
+	handle, err := s.handle(ctx, c.Account)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.extend(ctx, c.Account, handle, link, r.Link); err != nil {
+		return nil, err
+	}
+	return &proto.Empty{}, s.logged(ctx, handle, link.Seq)
+}
+
+// extend verifies and stores a link.
+func (s *Service) extend(ctx context.Context, id proto.AccountID, handle string, link *kt.Link, encoded []byte) error {
+	lock := s.chainLock(id)
 	lock.Lock()
 	defer lock.Unlock()
-	if stored, err := s.Store.Links(ctx, c.Account, link.Seq, 1); err != nil {
-		return nil, err
-	} else if len(stored) == 1 && bytes.Equal(stored[0], r.Link) {
-		return &proto.Empty{}, nil
+	if stored, err := s.Store.Links(ctx, id, link.Seq, 1); err != nil {
+		return err
+	} else if len(stored) == 1 && bytes.Equal(stored[0], encoded) {
+		return nil
 	}
-	before, err := s.chain(ctx, c.Account)
+	before, err := s.chain(ctx, id)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if n := before.Len(); int64(link.Seq) < int64(n) {
-		return nil, &proto.Error{Code: proto.Conflict, Seq: uint64(n)}
+		return &proto.Error{Code: proto.Conflict, Seq: uint64(n)}
 	}
-	after, err := before.Append(r.Link)
+	after, err := before.Append(encoded)
 	if err != nil {
-		return nil, proto.Refuse(proto.BadChain)
+		return proto.Refuse(proto.BadChain)
 	}
-	if err := s.Store.AppendLink(ctx, c.Account, link.Seq, r.Link, revoked(before, after)); err != nil {
-		return nil, err
+	value := s.values(handle, [][]byte{encoded}, link.Seq)[0]
+	if err := s.Store.AppendLink(ctx, id, link.Seq, encoded, revoked(before, after), value); err != nil {
+		return err
 	}
 	for _, device := range changed(before, after) {
-		s.Sessions.EndDevice(c.Account, device)
+		s.Sessions.EndDevice(id, device)
 	}
-	return &proto.Empty{}, nil
+	return nil
 }
 
 // chain loads and verifies a whole chain. One that does not verify is damage.

@@ -29,9 +29,13 @@ func newWorld(t *testing.T) *world {
 	t.Helper()
 	c := &clock{time.Unix(1_800_000_000, 0)}
 	s := mem.New()
-	return &world{t: t, clock: c, store: s, Service: New(Config{
+	service, err := Open(t.Context(), Config{
 		Store: s, Key: store.NewOperatorKey(), Clock: c, Sessions: session.New(c), Origin: "huis.example",
-	})}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &world{t: t, clock: c, store: s, Service: service}
 }
 
 // invitation stores an invitation directly.

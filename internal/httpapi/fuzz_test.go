@@ -35,7 +35,10 @@ func whole(t testing.TB, c *testClock) (h *Handler, log *strings.Builder, device
 	if err != nil {
 		t.Fatal(err)
 	}
-	accounts := directory.New(directory.Config{Store: s, Key: key, Clock: c, Sessions: sessions, Origin: "huis.example"})
+	accounts, err := directory.Open(context.Background(), directory.Config{Store: s, Key: key, Clock: c, Sessions: sessions, Origin: "huis.example"})
+	if err != nil {
+		t.Fatal(err)
+	}
 	device, _ = sessions.OpenDevice(session.Device{Account: proto.AccountID{1}, Device: proto.DeviceID{2}, Admin: true})
 	member, _ = sessions.OpenMember(session.Member{Conversation: proto.ConversationID{3}, MK: proto.MemberKey{4}})
 	return NewHandler(Config{Directory: accounts, Delivery: deliveries, Sessions: sessions, Clock: c, Log: logger}), log, device, member

@@ -44,6 +44,8 @@ func NewHTTP(h *Handler) *HTTP {
 	s.ending, s.end = context.WithCancel(context.Background())
 	s.mux.HandleFunc("POST /v1/{method}", s.call)
 	s.mux.HandleFunc("GET /v1/push", s.push)
+	s.mux.HandleFunc("GET /log/key", s.logKey)
+	s.mux.HandleFunc("GET /log/{path...}", s.logFile)
 	s.mux.HandleFunc("GET /join", word("This is an invitation to a huis server. Open it with:\n\n    huis join 'THIS-WHOLE-ADDRESS' --handle YOUR-NAME\n\nThe part after # is the secret; your browser did not send it here.\n"))
 	s.mux.HandleFunc("GET /{$}", word("This is a huis server. Ask its operator for an invitation.\n"))
 	return s

@@ -18,6 +18,8 @@ type limits struct {
 	mailbox *byAddress // requests about linking mailboxes
 	push    *byAddress // push connections
 
+	logEntry *byAddress // labels of the log, each of which costs a proof of the VRF
+
 	directory *limiter // by account: lookups, chains, invitations
 	inbox     *limiter // by account: inbox items fetched and acknowledged
 	reads     *limiter // by member key: of a conversation's log
@@ -30,6 +32,7 @@ func newLimits() *limits {
 		join:      &byAddress{newLimiter(0.5, 60), newLimiter(100, 2000)},
 		mailbox:   &byAddress{newLimiter(5, 300), newLimiter(500, 5000)},
 		push:      &byAddress{newLimiter(5, 300), newLimiter(1000, 10000)},
+		logEntry:  &byAddress{newLimiter(20, 500), newLimiter(2000, 10000)},
 		directory: newLimiter(20, 1000),
 		inbox:     newLimiter(20, 1000),
 		reads:     newLimiter(50, 2000),

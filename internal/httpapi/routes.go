@@ -23,18 +23,23 @@ const (
 func (h *Handler) allRoutes() map[proto.Method]route {
 	accounts, deliveries, l := h.Directory, h.Delivery, h.limits
 	return map[proto.Method]route{
-		proto.Info:         on(small, deliveries.Info),
+		proto.Info:         on(small, h.info),
 		proto.GetNonce:     on(small, deliveries.Nonce),
 		proto.InviteCheck:  on(small, accounts.InviteCheck).costing(l.join),
 		proto.Register:     on(medium, accounts.Register).costing(l.join),
 		proto.MailboxPost:  on(aMailing, h.mailboxPost).costing(l.mailbox),
 		proto.MailboxFetch: on(small, h.mailboxFetch).costing(l.mailbox).waiting(),
 
+		proto.LogHead:  on(small, accounts.LogHead),
+		proto.LogEntry: on(small, accounts.LogEntry).costing(l.logEntry),
+
 		proto.AccountOpen:  on(small, accounts.AccountOpen),
 		proto.Invite:       on(small, within(h, l.directory, func(r *proto.InviteRequest) proto.SessionID { return r.Session }, accounts.Invite)),
 		proto.ChainAppend:  on(2*small, within(h, l.directory, func(r *proto.ChainAppendRequest) proto.SessionID { return r.Session }, accounts.ChainAppend)),
 		proto.Lookup:       on(small, within(h, l.directory, func(r *proto.LookupRequest) proto.SessionID { return r.Session }, accounts.Lookup)),
 		proto.Chain:        on(small, within(h, l.directory, func(r *proto.ChainRequest) proto.SessionID { return r.Session }, accounts.Chain)),
+		proto.ChainProof:   on(small, within(h, l.directory, func(r *proto.ChainProofRequest) proto.SessionID { return r.Session }, accounts.ChainProof)),
+		proto.LogEpochs:    on(small, within(h, l.directory, func(r *proto.LogEpochsRequest) proto.SessionID { return r.Session }, accounts.LogEpochs)),
 		proto.Publish:      on(aPublish, deliveries.Publish),
 		proto.PackageCount: on(small, within(h, l.inbox, func(r *proto.PackageCountRequest) proto.SessionID { return r.Session }, deliveries.PackageCount)),
 		proto.Claim:        on(small, deliveries.Claim),
@@ -56,6 +61,16 @@ func (h *Handler) allRoutes() map[proto.Method]route {
 		proto.Pin:        on(lists, within(h, l.blobs, func(r *proto.PinRequest) proto.SessionID { return r.Session }, deliveries.Pin)),
 		proto.Unpin:      on(lists, within(h, l.blobs, func(r *proto.UnpinRequest) proto.SessionID { return r.Session }, deliveries.Unpin)),
 	}
+}
+
+// info is the delivery's and the log's together.
+func (h *Handler) info(ctx context.Context, r *proto.InfoRequest) (*proto.InfoResponse, error) {
+	i, err := h.Delivery.Info(ctx, r)
+	if err == nil {
+		log, vrf := h.Directory.LogKeys()
+		i.LogKey, i.VRFKey = log.Key, vrf
+	}
+	return i, err
 }
 
 func (h *Handler) mailboxPost(_ context.Context, r *proto.MailboxPostRequest) (*proto.Empty, error) {

@@ -15,6 +15,8 @@ type InfoResponse struct {
 	Now           uint64     // Unix time in seconds
 	RetentionDays uint16     // entries live that long
 	PackagePool   uint16     // key packages to publish per device
+	LogKey        [32]byte   // verifies the log's checkpoints under Origin
+	VRFKey        [32]byte   // verifies where the log's map keeps a label
 }
 
 // Wire codes the answer.
@@ -26,6 +28,8 @@ func (r *InfoResponse) Wire(c *wire.Codec) {
 	wire.Uint64(c, &r.Now)
 	wire.Uint16(c, &r.RetentionDays)
 	wire.Uint16(c, &r.PackagePool)
+	wire.Fixed(c, r.LogKey[:])
+	wire.Fixed(c, r.VRFKey[:])
 }
 
 // NonceRequest asks for a nonce to sign over.

@@ -24,6 +24,8 @@ const (
 	Register     Method = "register"
 	MailboxPost  Method = "mailbox_post"
 	MailboxFetch Method = "mailbox_fetch"
+	LogHead      Method = "log_head"
+	LogEntry     Method = "log_entry"
 )
 
 // Requests of the account lane: an account's session.
@@ -33,6 +35,8 @@ const (
 	ChainAppend  Method = "chain_append"
 	Lookup       Method = "lookup"
 	Chain        Method = "chain"
+	ChainProof   Method = "chain_proof"
+	LogEpochs    Method = "log_epochs"
 	Publish      Method = "publish"
 	PackageCount Method = "package_count"
 	Claim        Method = "claim"
@@ -85,12 +89,16 @@ func Calls() []Call {
 		call[RegisterRequest, RegisterResponse](Register),
 		call[MailboxPostRequest, Empty](MailboxPost),
 		call[MailboxFetchRequest, MailboxFetchResponse](MailboxFetch),
+		call[LogHeadRequest, LogHeadResponse](LogHead),
+		call[LogEntryRequest, LogEntryResponse](LogEntry),
 
 		call[AccountOpenRequest, AccountOpenResponse](AccountOpen),
 		call[InviteRequest, Empty](Invite),
 		call[ChainAppendRequest, Empty](ChainAppend),
 		call[LookupRequest, LookupResponse](Lookup),
 		call[ChainRequest, ChainResponse](Chain),
+		call[ChainProofRequest, ChainProofResponse](ChainProof),
+		call[LogEpochsRequest, LogEpochsResponse](LogEpochs),
 		call[PublishRequest, Empty](Publish),
 		call[PackageCountRequest, PackageCountResponse](PackageCount),
 		call[ClaimRequest, ClaimResponse](Claim),

@@ -117,6 +117,14 @@ func (l *ledger) AppendLink(ctx context.Context, id proto.AccountID, n uint32, l
 	return only(l, func() error { return l.Store.AppendLink(ctx, id, n, link, revoked, value) })
 }
 
+func (l *ledger) AddEpoch(ctx context.Context, e store.LogEpoch) error {
+	return only(l, func() error { return l.Store.AddEpoch(ctx, e) })
+}
+
+func (l *ledger) AddValue(ctx context.Context, v store.LogValue) error {
+	return only(l, func() error { return l.Store.AddValue(ctx, v) })
+}
+
 func (l *ledger) AddInvite(ctx context.Context, i store.Invite) error {
 	return only(l, func() error { return l.Store.AddInvite(ctx, i) })
 }

@@ -81,7 +81,10 @@ func (s *Server) Start() error {
 	if err != nil {
 		return err
 	}
-	dir := directory.New(directory.Config{Store: s.ledger, Key: s.key, Clock: s.Clock, Sessions: sessions, Origin: origin})
+	dir, err := directory.Open(context.Background(), directory.Config{Store: s.ledger, Key: s.key, Clock: s.Clock, Sessions: sessions, Origin: origin})
+	if err != nil {
+		return err
+	}
 	s.service = service
 	s.handler = httpapi.NewHandler(httpapi.Config{Directory: dir, Delivery: service, Sessions: sessions, Clock: s.Clock, Log: log})
 	s.Down = false

@@ -19,6 +19,7 @@ import (
 const (
 	databaseFile   = "huis.db"
 	blobsFolder    = "blobs"
+	logFolder      = "log"
 	lockFile       = "lock"
 	addressFile    = "address.json"
 	invitationFile = "first-invitation"

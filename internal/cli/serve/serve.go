@@ -18,6 +18,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"strconv"
+	"sync"
 	"syscall"
 	"time"
 
@@ -29,6 +30,7 @@ import (
 	"codeberg.org/huis/huis/internal/delivery/store/sqlite"
 	"codeberg.org/huis/huis/internal/directory"
 	"codeberg.org/huis/huis/internal/httpapi"
+	"codeberg.org/huis/huis/kt"
 )
 
 const (
@@ -151,15 +153,16 @@ func lockError(err error) error {
 // server is a running server's parts.
 type server struct {
 	Config
-	key      store.OperatorKey
-	store    store.Store
-	files    store.Files
-	listener net.Listener
-	identity identity
-	url      string // https://host[:port]
-	http     *http.Server
-	delivery *delivery.Service
-	served   bool // until it was told to stop
+	key       store.OperatorKey
+	store     store.Store
+	files     store.Files
+	listener  net.Listener
+	identity  identity
+	url       string // https://host[:port]
+	http      *http.Server
+	delivery  *delivery.Service
+	directory *directory.Service
+	served    bool // until it was told to stop
 }
 
 // open makes everything ready to serve, in the order in which it can fail with
@@ -202,12 +205,37 @@ func (s *server) wire(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	accounts := directory.New(directory.Config{
+	s.directory, err = directory.Open(ctx, directory.Config{
 		Store: s.store, Key: s.key, Clock: s.Clock, Sessions: sessions, Origin: origin, Joined: s.joined,
+		LogDir: filepath.Join(s.Data, logFolder), Log: s.Log,
 	})
+	if err != nil {
+		return err
+	}
+	if err := s.logStampKeys(ctx); err != nil {
+		return err
+	}
 	s.http = httpapi.NewHTTP(httpapi.NewHandler(httpapi.Config{
-		Directory: accounts, Delivery: s.delivery, Sessions: sessions, Clock: s.Clock, Log: s.Log,
+		Directory: s.directory, Delivery: s.delivery, Sessions: sessions, Clock: s.Clock, Log: s.Log,
 	})).Server()
+	return nil
+}
+
+// logStampKeys puts every key the server ever stamped with into its log, under
+// its kid, and the generation it belongs to.
+func (s *server) logStampKeys(ctx context.Context) error {
+	info, err := s.delivery.Info(ctx, nil)
+	if err != nil {
+		return err
+	}
+	for _, k := range info.StampKeys {
+		if err := s.directory.AddToLog(ctx, kt.KindStampKey, k.KID[:], k.Public[:]); err != nil {
+			return err
+		}
+		if err := s.directory.AddToLog(ctx, kt.KindGeneration, k.Generation[:], k.KID[:]); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -218,12 +246,10 @@ func (s *server) serve(ctx context.Context) error {
 		return err
 	}
 	upkeep, stop := context.WithCancel(ctx)
-	kept := make(chan struct{})
-	go func() {
-		defer close(kept)
-		s.delivery.Run(upkeep)
-	}()
-	defer func() { stop(); <-kept }()
+	var kept sync.WaitGroup
+	kept.Go(func() { s.delivery.Run(upkeep) })
+	kept.Go(func() { s.directory.RunLog(upkeep) })
+	defer func() { stop(); kept.Wait() }()
 	failed := make(chan error, 1)
 	go func() { failed <- s.http.Serve(tls.NewListener(httpapi.Gate(s.listener), s.identity.config)) }()
 	if s.awaitCertificate(ctx) {

@@ -72,6 +72,9 @@ func (k OperatorKey) Open(purpose string, id, sealed []byte) ([]byte, error) {
 	return b, nil
 }
 
+// Seed derives the seed of one of the server's own long-lived keys.
+func (k OperatorKey) Seed(purpose string) [32]byte { return [32]byte(k.derive("seed " + purpose)) }
+
 // Lookup is the keyed hash by which a sealed value is found.
 func (k OperatorKey) Lookup(purpose, value string) (h proto.Hash) {
 	m := hmac.New(sha256.New, k.derive("lookup "+purpose))

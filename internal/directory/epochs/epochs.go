@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"codeberg.org/huis/huis/kt"
@@ -85,8 +86,11 @@ type Log struct {
 	Config
 	wake chan struct{}
 
-	// current is the newest epoch, which only Run's goroutine knows.
+	// writing orders the writers: Run, or while it does not run, everybody who
+	// waits for a value. current is the newest epoch, which only they know.
+	writing sync.Mutex
 	current kt.Replay
+	running atomic.Bool
 
 	// mu guards what follows. Versions are immutable, so that readers hold it
 	// only to pick one.
@@ -205,9 +209,14 @@ func (l *Log) Wake() {
 }
 
 // Wait returns when the value seq of an index is in an epoch and the witnesses
-// had their time; witnessed is how many cosigned. It wakes Run.
+// had their time; witnessed is how many cosigned. It wakes Run; where nobody
+// called Run, it writes the epoch itself.
 func (l *Log) Wait(ctx context.Context, x kt.Index, seq uint32) (witnessed int, err error) {
-	l.Wake()
+	if l.running.Load() {
+		l.Wake()
+	} else if err := l.Step(ctx); err != nil {
+		return 0, err
+	}
 	for {
 		l.mu.RLock()
 		v, changed := l.published, l.changed

@@ -74,11 +74,11 @@ func (l *Log) writeFile(path string, data []byte) error {
 		return nil
 	}
 	name := filepath.Join(l.Dir, filepath.FromSlash(path))
-	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
 		return err
 	}
 	next := name + ".new"
-	if err := os.WriteFile(next, data, 0o644); err != nil {
+	if err := os.WriteFile(next, data, 0o600); err != nil {
 		return err
 	}
 	return os.Rename(next, name)

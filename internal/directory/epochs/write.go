@@ -16,7 +16,12 @@ import (
 // new UTC day, and it has the newest checkpoint cosigned anew from time to time.
 // A store that fails is tried again after a while; nothing pending is lost.
 func (l *Log) Run(ctx context.Context) {
+	l.running.Store(true)
+	defer l.running.Store(false)
+	l.writing.Lock()
 	l.cosign(ctx)
+	l.writing.Unlock()
+	l.Wake() // what was pending when the server stopped
 	for {
 		select {
 		case <-ctx.Done():
@@ -48,8 +53,10 @@ func (l *Log) untilNext() time.Duration {
 }
 
 // Step writes epochs until nothing is pending, at least one on a new day, and
-// has the newest checkpoint cosigned. Run calls it; tests call it alone.
+// has the newest checkpoint cosigned.
 func (l *Log) Step(ctx context.Context) error {
+	l.writing.Lock()
+	defer l.writing.Unlock()
 	for {
 		pending, err := l.Store.Pending(ctx, MaxBatch)
 		if err != nil {
