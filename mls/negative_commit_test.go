@@ -10,11 +10,11 @@ import (
 // trio is a group of three in which alice (leaf 0) breaks rules and bob (leaf 1)
 // has to notice. All have keys on their paths.
 type trio struct {
-	*testing.T
+	testing.TB
 	alice, bob, carol *device
 }
 
-func newTrio(t *testing.T, extensions ...Extension) *trio {
+func newTrio(t testing.TB, extensions ...Extension) *trio {
 	t.Helper()
 	const suite = X25519AES128SHA256Ed25519
 	g := &trio{t, newDevice(t, suite, "alice"), newDevice(t, suite, "bob"), newDevice(t, suite, "carol")}
@@ -31,7 +31,7 @@ func newTrio(t *testing.T, extensions ...Extension) *trio {
 // dave is somebody to add, with a change to his key package before it is signed.
 func (g *trio) dave(alter func(k *KeyPackage)) *KeyPackage {
 	g.Helper()
-	d := newDevice(g.T, X25519AES128SHA256Ed25519, "dave")
+	d := newDevice(g.TB, X25519AES128SHA256Ed25519, "dave")
 	k := *d.keyPackage()
 	if alter != nil {
 		alter(&k)

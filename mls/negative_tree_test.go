@@ -233,7 +233,7 @@ type invitation struct {
 	info    *GroupInfo
 }
 
-func newInvitation(t *testing.T, opt CommitOptions) *invitation {
+func newInvitation(t testing.TB, opt CommitOptions) *invitation {
 	t.Helper()
 	g := newTrio(t)
 	i := &invitation{trio: g, dave: newDevice(t, 1, "dave")}
