@@ -154,9 +154,8 @@ func (s *Service) Nonce(context.Context, *proto.NonceRequest) (*proto.NonceRespo
 	return &proto.NonceResponse{Nonce: n}, nil
 }
 
-func (s *Service) today() store.Day      { return store.DayOf(s.Clock.Now()) }
-func (s *Service) retention() store.Day  { return s.today() + store.Day(s.RetentionDays) }
-func (s *Service) thisMin() store.Minute { return store.MinuteOf(s.Clock.Now()) }
+func (s *Service) today() store.Day     { return store.DayOf(s.Clock.Now()) }
+func (s *Service) retention() store.Day { return s.today() + store.Day(s.RetentionDays) }
 
 // refusal turns what proto.Entry.Verify says into a refusal.
 func refusal(err error) error {

@@ -29,8 +29,9 @@ func TestOperatorKeySealsForOnePurposeAndRow(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if k.Lookup("handle", "alice") != k.Lookup("handle", "alice") || k.Lookup("handle", "alice") == k.Lookup("other", "alice") ||
-		k.Lookup("handle", "alice") == NewOperatorKey().Lookup("handle", "alice") {
+	alice, same := k.Lookup("handle", "alice"), k
+	if alice != same.Lookup("handle", "alice") || alice == k.Lookup("other", "alice") || alice == k.Lookup("handle", "bob") ||
+		alice == NewOperatorKey().Lookup("handle", "alice") {
 		t.Error("a lookup is not that of key, purpose and value")
 	}
 }
