@@ -49,6 +49,7 @@ type Op struct {
 	Err    error
 
 	device *Device
+	after  func() // runs when it is done, nil = nothing
 	do     func(ctx context.Context, c *client.Client) error
 }
 
@@ -104,8 +105,7 @@ func (d *Device) ended(killed bool) {
 		d.world.Sched.Trace.Add(d.Name, "process killed")
 	}
 	if len(d.queue) > 0 && d.queue[0].Killed {
-		d.queue[0].Done, d.queue[0].Err = true, errKilled
-		d.queue = d.queue[1:]
+		d.done(errKilled)
 	}
 	s := d.world.Sched
 	s.Go(d.Name+" restarts", func() { s.Sleep(s.Between(time.Second, 30*time.Second)) }, func(bool) { d.start() })
@@ -159,10 +159,20 @@ func (d *Device) wake() {
 func (d *Device) work(ctx context.Context, c *client.Client, op *Op) {
 	op.Killed = true // until it has ended otherwise
 	d.world.Sched.Trace.Add(d.Name, "begins: %s", op.What)
-	op.Err = op.do(ctx, c)
-	op.Killed, op.Done = false, true
-	d.queue = d.queue[1:]
+	err := op.do(ctx, c)
+	op.Killed = false
+	d.done(err)
 	d.note(op.What, op.Err)
+}
+
+// done ends the operation that was worked on.
+func (d *Device) done(err error) {
+	op := d.queue[0]
+	op.Done, op.Err = true, err
+	d.queue = d.queue[1:]
+	if op.after != nil {
+		op.after()
+	}
 }
 
 // note traces the outcome of a step and keeps what stopped it for safety.

@@ -76,6 +76,7 @@ type play struct {
 type scenario struct {
 	name string
 	tell func(p *play)
+	long bool // only in the long simulation, or by its seed
 	disk bool // the server's store is the real file, not the one in memory
 }
 
@@ -91,6 +92,9 @@ func (sc *scenario) store(t *testing.T) (store.Store, string, error) {
 func TestSim(t *testing.T) {
 	for _, sc := range scenarios {
 		t.Run(sc.name, func(t *testing.T) {
+			if sc.long && !*longFlag && *seedFlag == 0 {
+				t.Skip("part of `make sim`")
+			}
 			for _, seed := range seeds() {
 				t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) { perform(t, sc, seed) })
 			}
@@ -105,6 +109,7 @@ func perform(t *testing.T, sc scenario, seed uint64) (hash string) {
 	defer p.end(sc)
 	sc.tell(p)
 	p.judge()
+	p.report()
 	return p.Sched.Trace.Hash()
 }
 
@@ -184,6 +189,17 @@ func (p *play) nothingUnexpected() {
 			p.t.Errorf("%s called for help (notice %d) in conversation %v at %d", plea.Device, plea.Type, plea.Conversation, plea.Seq)
 		}
 	}
+}
+
+// report says what a run amounted to, for go test -v.
+func (p *play) report() {
+	p.t.Helper()
+	crashes := 0
+	for _, d := range p.Devices() {
+		crashes += d.crashes
+	}
+	p.t.Logf("%v of fake time, %d requests, %d log entries in %d conversations, %d messages taken, %d kills of devices, %d of the server, %d seals, %d keys sent",
+		p.Sched.Now().Sub(Start).Round(time.Second), p.Net.calls, p.Net.seen.entries(), len(p.Net.seen.logs), len(p.promises), crashes, p.Server.Crashes, p.Seals.Count, p.Seals.Tracked())
 }
 
 func (p *play) must(err error) {

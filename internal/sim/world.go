@@ -215,10 +215,20 @@ func (w *World) Link(handle string, n int) (*Device, error) {
 	ref := w.Server.FirstInvitation().Server
 	return d, w.enter(d, func(ctx context.Context, cfg client.Config) (*client.Client, error) {
 		return client.Link(ctx, cfg, ref, handle, func(code string) {
-			old.Tell("approve", func(ctx context.Context, c *client.Client) error {
-				_, err := c.Approve(ctx, code, nil)
-				return err
-			})
+			w.approve(old, code, 5)
 		})
 	})
+}
+
+// approve types the code, and again if it did not work out.
+func (w *World) approve(d *Device, code string, tries int) {
+	op := d.Tell("approve", func(ctx context.Context, c *client.Client) error {
+		_, err := c.Approve(ctx, code, nil)
+		return err
+	})
+	op.after = func() {
+		if op.Err != nil && tries > 1 {
+			w.approve(d, code, tries-1)
+		}
+	}
 }
