@@ -133,8 +133,12 @@ func (c *Client) awaitAccount(ctx context.Context, line *linkLine, handle string
 	return a, nil
 }
 
-// packagesPerOffer keeps an offer well below the limit of a mailbox item.
-const packagesPerOffer = 200
+// How much goes into one item of a mailbox, which takes 256 items of 1 MiB and
+// 16 MiB in all: enough for 2,000 conversations.
+const (
+	packagesPerOffer = 200
+	joinsPerResult   = 16
+)
 
 // offer makes the enrolment and the key packages, and keeps their secrets
 // before they go out.
@@ -252,8 +256,8 @@ func (c *Client) takeLine(ctx context.Context) error {
 }
 
 func (c *Client) takeResult(ctx context.Context, r *linkResult) error {
-	if len(r.Join) > 0 {
-		if err := c.acceptJoinPackage(ctx, r.Join); err != nil && !errors.Is(err, errUseless) {
+	for _, join := range r.Joins {
+		if err := c.acceptJoinPackage(ctx, join); err != nil && !errors.Is(err, errUseless) {
 			return err
 		} else if err != nil {
 			c.cfg.Log.Warn("a conversation could not be joined", "why", err)
@@ -323,17 +327,23 @@ func (c *Client) takeIn(ctx context.Context, line *linkLine, hello *linkHello) (
 	if err != nil {
 		return added, err
 	}
+	var r linkResult
 	for i, id := range ids {
 		join, err := c.handOver(ctx, id, adds[i])
 		if err != nil {
 			c.cfg.Log.Warn("a conversation will be handed over later", "why", err)
 			continue
 		}
-		if err := line.send(ctx, (&linkResult{Join: join}).wire); err != nil {
+		if r.Joins = append(r.Joins, join); len(r.Joins) < joinsPerResult {
+			continue
+		}
+		if err := line.send(ctx, r.wire); err != nil {
 			return added, err
 		}
+		r.Joins = nil
 	}
-	return added, c.farewell(ctx, line, hello.Device)
+	r.Done = true
+	return added, c.farewell(ctx, line, hello.Device, &r)
 }
 
 // toHandOver lists the conversations a new device is added to, that of the own
@@ -492,10 +502,9 @@ func (cv *conversation) leavesOf(who member) (all []mls.LeafIndex) {
 // maxContacts bounds the last item of linking.
 const maxContacts = 8000
 
-// farewell hands over the contacts and, once the new device says that it has
+// farewell sends the last item, with the contacts, and, once the new device says that it has
 // stored everything, forgets the jobs.
-func (c *Client) farewell(ctx context.Context, line *linkLine, device proto.DeviceID) error {
-	r := linkResult{Done: true}
+func (c *Client) farewell(ctx context.Context, line *linkLine, device proto.DeviceID, r *linkResult) error {
 	err := c.step(ctx, func(t *tx) error {
 		r.Contacts = nil
 		all, err := t.list("handle/", "", maxContacts)

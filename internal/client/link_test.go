@@ -2,6 +2,7 @@ package client
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -306,6 +307,57 @@ func TestAProfileIsNotLinkedTwice(t *testing.T) {
 	wantIs(t, err, errHasProfile)
 	_, _, err = Join(t.Context(), w.config(bob), w.invitation(), "bob2")
 	wantIs(t, err, errHasProfile)
+}
+
+// TestManyConversationsAreHandedOver needs several items for offers' answers.
+func TestManyConversationsAreHandedOver(t *testing.T) {
+	w := newWorld(t)
+	bob := w.person("bob")
+	const n = joinsPerResult + 3
+	for i := range n {
+		if _, err := bob.NewChat(t.Context(), fmt.Sprintf("room %02d", i), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	phone := w.further(bob, "phone")
+	phone.sync()
+	chats, err := phone.Chats(t.Context())
+	if err != nil || len(chats) != n {
+		t.Fatalf("%d conversations, %v", len(chats), err)
+	}
+	for _, c := range chats {
+		if c.State != "" || c.Members != 2 {
+			t.Errorf("%+v", c)
+		}
+	}
+}
+
+// TestAnOlderCopyOfAProfileStops: whoever puts back a backup of the folder, or
+// runs a copy of it, would use message keys twice.
+func TestAnOlderCopyOfAProfileStops(t *testing.T) {
+	w := newWorld(t)
+	alice, bob := w.person("alice"), w.person("bob")
+	alice.send("@bob", "one")
+	bob.sync()
+	bob.send("@alice", "two")
+	for range 2 {
+		alice.sync()
+		bob.sync()
+	}
+	copied := w.newDevice("copy")
+	copied.store = bob.store.(*mem.Store).Clone()
+	bob.send("@alice", "three")
+	copied.restart()
+	var safety *SafetyError
+	if err := copied.Sync(t.Context()); !errors.As(err, &safety) || !strings.Contains(safety.Reason, "older copy") {
+		t.Errorf("sync: %v", err)
+	}
+	if _, err := copied.Send(t.Context(), "@alice", Draft{Text: "again"}); !errors.As(err, &safety) {
+		t.Errorf("send: %v", err)
+	}
+	alice.expect("@bob", "alice: one", "bob: two", "bob: three")
+	bob.send("@alice", "four") // the original goes on
+	alice.expect("@bob", "alice: one", "bob: two", "bob: three", "bob: four")
 }
 
 func TestLinkCode(t *testing.T) {

@@ -241,7 +241,7 @@ func (o *linkOffer) wire(c *wire.Codec) {
 // linkResult is every further item of the old device.
 type linkResult struct {
 	Links    [][]byte  // the chain with the new device in it; in the first result
-	Join     []byte    // a sealed join package, or empty
+	Joins    [][]byte  // sealed join packages
 	Contacts []contact // in the last result
 	Done     bool      // the last one
 }
@@ -249,7 +249,7 @@ type linkResult struct {
 func (r *linkResult) wire(c *wire.Codec) {
 	formatVersion(c)
 	wire.Vector(c, &r.Links, linkItem)
-	wire.OpaqueMax(c, &r.Join, proto.MaxJoinPackage)
+	wire.Vector(c, &r.Joins, func(b *[]byte, c *wire.Codec) { wire.OpaqueMax(c, b, proto.MaxJoinPackage) })
 	wire.Vector(c, &r.Contacts, (*contact).wire)
 	wire.Bool(c, &r.Done)
 }

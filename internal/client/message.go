@@ -61,6 +61,12 @@ func (t *tx) applyApplication(cv *conversation, s *proto.Stamped, hash proto.Has
 	if cv.group == nil || cv.meta.State != stateLive || s.Entry.Epoch < cv.meta.First {
 		return nil
 	}
+	if s.Entry.MK == cv.meta.Seed.public() && !cv.meta.Given {
+		// Going on would use message keys twice.
+		cv.meta.Alarm = fmt.Sprintf("message %d was sent with this device's key and this device does not know it: "+
+			"its store is an older copy, or somebody has a copy of it", s.Receipt.Seq)
+		return nil
+	}
 	t.passed(cv, s.Receipt.Minute)
 	p, err := cv.group.Process(t.c.now(), s.Entry.Bytes)
 	if err != nil {
