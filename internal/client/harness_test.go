@@ -152,6 +152,9 @@ func (n *wireTo) Call(ctx context.Context, _ Lane, m proto.Method, req, resp pro
 	if err := proto.Decode(answer, resp); err != nil {
 		return err
 	}
+	if r, ok := resp.(*proto.InfoResponse); ok {
+		r.PackagePool = 4 // fifty a device would be most of a test's work
+	}
 	if tamper != nil {
 		tamper(m, resp)
 	}
