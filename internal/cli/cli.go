@@ -11,6 +11,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/alecthomas/kong"
 )
@@ -83,6 +84,9 @@ func Main(ctx context.Context, version string, args []string, std Streams) int {
 func usageHint(err error) string {
 	var p *kong.ParseError
 	if errors.As(err, &p) && p.Context != nil && p.Context.Selected() != nil {
+		if p.Context.Selected().Name == "send" && strings.HasPrefix(err.Error(), "unknown flag") {
+			return "a text that begins with a dash comes after two: huis send CHAT -- TEXT"
+		}
 		return "huis " + p.Context.Selected().Path() + " --help shows how it is used"
 	}
 	return "huis --help lists the commands"
