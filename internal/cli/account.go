@@ -126,7 +126,7 @@ func (k *linkCommand) Run(e *env) error {
 			e.print(done, "On your other device:\n\n    huis approve %s\n\nWaiting …", code)
 		})
 		if err != nil {
-			return nil, err
+			return nil, orHint(err, "start huis link again for a new code")
 		}
 		s, err := c.Status(e.ctx)
 		if err != nil {
@@ -148,7 +148,7 @@ func (k *approveCommand) Run(e *env) error {
 			return e.JSON || k.Yes || e.confirm("A new device asks to become yours.\n\n    device  %s\n    code    %s\n\nDoes it stand before you and show this code? It will read all your conversations.", r.Device, r.Code)
 		})
 		if err != nil {
-			return err
+			return orHint(err, "nothing was changed; huis link on the new device shows a new code")
 		}
 		return e.print(struct {
 			Device string `json:"device"`
@@ -209,7 +209,7 @@ type deviceRevoke struct {
 func (k *deviceRevoke) Run(e *env) error {
 	return e.change(func(c *client.Client) error {
 		if err := c.Revoke(e.ctx, k.Device); err != nil {
-			return err
+			return orHint(err, "huis devices lists your devices")
 		}
 		return e.print(struct {
 			Device string `json:"device"`

@@ -68,6 +68,7 @@ var sentinels = []struct {
 	{client.ErrUnknownChat, "huis chat list shows the conversations; huis chat new NAME @PERSON makes one"},
 	{client.ErrUnknownPerson, "check the spelling; names look like @alice"},
 	{client.ErrNotMember, "ask a member to add you: huis chat add CHAT @YOU"},
+	{client.ErrRevoked, "another device of yours ended this one; it becomes yours again in an empty folder: huis link SERVER --handle NAME --profile DIR"},
 	{client.ErrTooLarge, "a text has at most 64 KiB, a file 16 GiB; send long texts as a file: huis send CHAT --file FILE"},
 	{client.ErrForbidden, "ask an admin of the conversation: huis chat members CHAT shows who is"},
 	{client.ErrExists, "choose another name, or use the one there is: huis chat list"},
@@ -77,9 +78,23 @@ var sentinels = []struct {
 	{context.Canceled, "run the command again; what was kept is not lost"},
 }
 
+// defaultHint is what remains to say of an error no table knows.
+const defaultHint = "huis status shows how this device stands"
+
+// orHint gives err a way out of its own unless it has one.
+func orHint(err error, hint string) error {
+	if err == nil {
+		return nil
+	}
+	if _, known, _ := explain(err); known != defaultHint {
+		return err
+	}
+	return &hinted{err, hint}
+}
+
 // explain says what went wrong, what to do, and how the program ends.
 func explain(err error) (text, hint string, code int) {
-	text, hint, code = err.Error(), "huis status shows how this device stands", exitFailed
+	text, hint, code = err.Error(), defaultHint, exitFailed
 	var (
 		usage   *usageError
 		pin     *client.PinError
