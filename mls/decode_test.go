@@ -129,6 +129,30 @@ func structures() []structure {
 		structureOf("ratchet", (*ratchet).wire, r),
 		structureOf("epochSecrets", (*epochSecrets).wire, must(CipherSuite(1).algorithms()).fromEpochSecret(make([]byte, 32))),
 		structureOf("KeyPackageBundle", (*KeyPackageBundle).wire, bundle),
+		structureOf("head", (*head).wire, &head{version: stateVersion, epoch: 7, treeBase: 3, past: []uint64{5, 6}, resumption: []uint64{6}}),
+		structureOf("epoch", (*epoch).wire, exampleEpoch(bundle)),
+		structureOf("treeChanges", (*treeChanges).wire, &treeChanges{4, []treeChange{{node: 0, leaf: &leafKP}, {node: 1, parent: &parent}, {node: 2}}}),
+		structureOf("pastRecord", (*pastRecord).wire, &pastRecord{context: exampleEpoch(bundle).context, senderData: []byte("s"), leaves: 4, endedBy: []byte("hash"), changed: []treeChange{{node: 2}}}),
+		structureOf("stagedRecord", (*stagedRecord).wire, exampleStaged(bundle)),
+	}
+}
+
+func exampleEpoch(b *KeyPackageBundle) *epoch {
+	return &epoch{
+		context: GroupContext{Version: MLS10, CipherSuite: 1, GroupID: []byte("g"), Epoch: 7}, interim: []byte("interim"),
+		confirmationTag: []byte("tag"), secrets: &epochSecrets{Init: []byte("init")}, own: 1,
+		private: privateKeys{2: b.EncryptionKey, 3: b.InitKey}, signer: b.SignatureKey,
+		reinit: &ReInit{GroupID: []byte("next"), Version: MLS10, CipherSuite: 2},
+	}
+}
+
+func exampleStaged(b *KeyPackageBundle) *stagedRecord {
+	next := exampleEpoch(b)
+	return &stagedRecord{
+		base: next.context, sender: Sender{SenderType: SenderMember, LeafIndex: 1}, committer: 1, aad: []byte("aad"), path: true,
+		proposals: []StagedProposal{{exampleProposals()[2], Sender{SenderType: SenderExternal}, []byte("ref")}},
+		message:   []byte("message"), welcome: &Welcome{CipherSuite: 1}, context: next.context,
+		tree: treeChanges{2, []treeChange{{node: 2}}}, added: []LeafIndex{1}, next: next,
 	}
 }
 

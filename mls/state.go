@@ -113,7 +113,10 @@ func (privateKeys) wire(c *wire.Codec, keys *privateKeys) {
 	})
 	if c.Decoding() {
 		*keys = privateKeys{}
-		for _, e := range list {
+		for i, e := range list {
+			if i > 0 && list[i-1].node >= e.node {
+				c.Fail("private keys are not in the order of their nodes")
+			}
 			(*keys)[e.node] = e.key
 		}
 	}
