@@ -63,7 +63,7 @@ func writeOwnVectors(t *testing.T, path string, one func(*testing.T, CipherSuite
 	for _, suite := range SupportedSuites() {
 		cases = append(cases, one(t, suite))
 	}
-	b, err := json.MarshalIndent(cases, "", " ")
+	b, err := json.Marshal(cases)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -28,11 +28,13 @@ type passiveVector struct {
 		ID  hexBytes `json:"psk_id"`
 		PSK hexBytes `json:"psk"`
 	} `json:"external_psks"`
-	Epochs []struct {
-		Proposals     []hexBytes `json:"proposals"`
-		Commit        hexBytes   `json:"commit"`
-		Authenticator hexBytes   `json:"epoch_authenticator"`
-	} `json:"epochs"`
+	Epochs []passiveEpoch `json:"epochs"`
+}
+
+type passiveEpoch struct {
+	Proposals     []hexBytes `json:"proposals"`
+	Commit        hexBytes   `json:"commit"`
+	Authenticator hexBytes   `json:"epoch_authenticator"`
 }
 
 func (v *passiveVector) options() Options {

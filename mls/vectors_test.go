@@ -146,7 +146,12 @@ func (h *hexBytes) UnmarshalJSON(b []byte) error {
 	return err
 }
 
-func (h hexBytes) MarshalJSON() ([]byte, error) { return json.Marshal(hex.EncodeToString(h)) }
+func (h hexBytes) MarshalJSON() ([]byte, error) {
+	if h == nil {
+		return []byte("null"), nil
+	}
+	return json.Marshal(hex.EncodeToString(h))
+}
 
 // vectorFolder finds the vectors: HUIS_MLS_VECTORS, else shared/mls-vectors
 // beside this checkout or above it. "" if there are none.
