@@ -76,6 +76,7 @@ var Annotations = []Table{
 		{"ended1", "takes late entries for 60 s", plain, "minute of the last commit"},
 		{"ended2", "takes late entries for 60 s", plain, "minute of the commit before"},
 		{"ended3", "takes late entries for 60 s", plain, "minute of the one before that"},
+		{"sum", "detects damage", plain, "nothing more"},
 	}},
 	{"member", Keep{Rule: "as long as its conversation", Key: []string{"conversation", "mk"}}, []Field{
 		{"conversation", "whose member", plain, "number of leaves of a pseudonymous conversation"},

@@ -4,7 +4,8 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"fmt"
+	"encoding/binary"
+	"errors"
 
 	"codeberg.org/huis/huis/internal/delivery/store"
 	"codeberg.org/huis/huis/internal/proto"
@@ -245,18 +246,36 @@ func add(t *tx, log store.Log, sub *store.Submission) (proto.Receipt, error) {
 		}
 	}
 	return r, t.run(`UPDATE conversation SET epoch = $2, floor = $3, seq = $4, chain = $5, bytes = $6,
-		ended1 = $7, ended2 = $8, ended3 = $9 WHERE id = $1`, e.Conversation, log.Epoch, log.Floor, log.Seq, log.Chain,
-		log.Bytes, uint64(log.Ended[0]), uint64(log.Ended[1]), uint64(log.Ended[2]))
+		ended1 = $7, ended2 = $8, ended3 = $9, sum = $10 WHERE id = $1`, e.Conversation, log.Epoch, log.Floor, log.Seq, log.Chain,
+		log.Bytes, uint64(log.Ended[0]), uint64(log.Ended[1]), uint64(log.Ended[2]), logSum(e.Conversation, &log))
 }
 
 func saveNewLog(t *tx, id proto.ConversationID, log *store.Log) error {
-	return t.run(`INSERT INTO conversation (id, epoch, floor, seq, chain, bytes, ended1, ended2, ended3)
-		VALUES ($1, $2, $3, 0, $4, 0, 0, 0, 0)`, id, log.Epoch, log.Floor, log.Chain)
+	return t.run(`INSERT INTO conversation (id, epoch, floor, seq, chain, bytes, ended1, ended2, ended3, sum)
+		VALUES ($1, $2, $3, 0, $4, 0, 0, 0, 0, $5)`, id, log.Epoch, log.Floor, log.Chain, logSum(id, log))
 }
 
+// logSum keeps a damaged disk from being stamped upon: clients would take what
+// follows for a lie.
+func logSum(id proto.ConversationID, l *store.Log) []byte {
+	h := sha256.New()
+	h.Write(id[:])
+	h.Write(l.Chain[:])
+	for _, v := range []uint64{l.Epoch, l.Floor, l.Seq, uint64(l.Ended[0]), uint64(l.Ended[1]), uint64(l.Ended[2])} {
+		h.Write(binary.BigEndian.AppendUint64(nil, v))
+	}
+	return h.Sum(nil)[:8]
+}
+
+var errSum = errors.New("a record does not have its sum") // explain makes it store.ErrDamaged
+
 func loadLog(q querier, id proto.ConversationID) (l store.Log, found bool, err error) {
-	found, err = one(q, []any{&l.Epoch, &l.Floor, &l.Seq, &l.Chain, &l.Bytes, &l.Ended[0], &l.Ended[1], &l.Ended[2]},
-		"SELECT epoch, floor, seq, chain, bytes, ended1, ended2, ended3 FROM conversation WHERE id = $1", id)
+	var sum []byte
+	found, err = one(q, []any{&l.Epoch, &l.Floor, &l.Seq, &l.Chain, &l.Bytes, &l.Ended[0], &l.Ended[1], &l.Ended[2], &sum},
+		"SELECT epoch, floor, seq, chain, bytes, ended1, ended2, ended3, sum FROM conversation WHERE id = $1", id)
+	if found && err == nil && !bytes.Equal(sum, logSum(id, &l)) {
+		err = errSum
+	}
 	return l, found, err
 }
 
@@ -287,8 +306,12 @@ func receiptSum(r *proto.Receipt) []byte {
 }
 
 func receipt(q querier, id proto.ConversationID, hash proto.Hash) (r proto.Receipt, found bool, err error) {
-	found, err = one(q, []any{&r.Seq, &r.Minute, &r.Generation, &r.ChainPrev, &r.KID, &r.Stamp},
-		"SELECT seq, minute, generation, chain_prev, kid, stamp FROM entry WHERE conversation = $1 AND hash = $2", id, hash)
+	var sum []byte
+	found, err = one(q, []any{&r.Seq, &r.Minute, &r.Generation, &r.ChainPrev, &r.KID, &r.Stamp, &sum},
+		"SELECT seq, minute, generation, chain_prev, kid, stamp, receipt_sum FROM entry WHERE conversation = $1 AND hash = $2", id, hash)
+	if found && err == nil && !bytes.Equal(sum, receiptSum(&r)) {
+		err = errSum
+	}
 	return r, found, err
 }
 
@@ -316,13 +339,13 @@ func (s *Store) Member(ctx context.Context, id proto.ConversationID, mk proto.Me
 // Read implements store.Conversations.
 func (s *Store) Read(ctx context.Context, id proto.ConversationID, mk proto.MemberKey, after uint64, max, maxBytes int) (r store.Reading, err error) {
 	err = s.read(ctx, func(q querier) (err error) {
-		r, err = s.page(q, id, mk, after, max, maxBytes)
+		r, err = page(q, id, mk, after, max, maxBytes)
 		return err
 	})
 	return r, err
 }
 
-func (s *Store) page(q querier, id proto.ConversationID, mk proto.MemberKey, after uint64, most, maxBytes int) (r store.Reading, err error) {
+func page(q querier, id proto.ConversationID, mk proto.MemberKey, after uint64, most, maxBytes int) (r store.Reading, err error) {
 	m, found, err := loadMember(q, id, mk)
 	if !found || err != nil {
 		return r, either(err, proto.NotMember)
@@ -345,7 +368,7 @@ func (s *Store) page(q querier, id proto.ConversationID, mk proto.MemberKey, aft
 	if first > r.Head {
 		return r, nil
 	}
-	if r.Entries, err = s.entries(q, id, first, r.Head, most, maxBytes); err != nil {
+	if r.Entries, err = entries(q, id, first, r.Head, most, maxBytes); err != nil {
 		return r, err
 	}
 	return r, gone(q, id, first, r)
@@ -364,10 +387,10 @@ func gone(q querier, id proto.ConversationID, first uint64, r store.Reading) err
 	return &proto.Error{Code: proto.Gone, Seq: there}
 }
 
-var errEnough = fmt.Errorf("enough entries")
+var errEnough = errors.New("enough entries")
 
 // entries returns those from first to head, as many as the bounds allow.
-func (s *Store) entries(q querier, id proto.ConversationID, first, head uint64, most, maxBytes int) (all []proto.Stamped, err error) {
+func entries(q querier, id proto.ConversationID, first, head uint64, most, maxBytes int) (all []proto.Stamped, err error) {
 	size := 0
 	err = each(q, func(scan func(...any) error) error {
 		e := proto.Stamped{Entry: proto.Entry{Conversation: id}}
@@ -378,7 +401,7 @@ func (s *Store) entries(q querier, id proto.ConversationID, first, head uint64, 
 			return err
 		}
 		if e.Entry.Hash() != hash || !bytes.Equal(sum, receiptSum(&e.Receipt)) {
-			return damaged(s.path, fmt.Errorf("an entry does not have its hash"))
+			return errSum
 		}
 		if size += len(e.Entry.Bytes) + 400; size > maxBytes && len(all) > 0 {
 			return errEnough

@@ -137,6 +137,31 @@ func TestDamageSaysWhatToDo(t *testing.T) {
 	}
 }
 
+// A flipped bit that SQLite does not see is not stamped upon and not handed out.
+func TestFlippedFieldsAreDamage(t *testing.T) {
+	for _, change := range []string{
+		"UPDATE conversation SET chain = zeroblob(32)", "UPDATE conversation SET epoch = 9", "UPDATE entry SET stamp = zeroblob(64)",
+		"UPDATE entry SET minute = minute + 1", "UPDATE entry SET bytes = zeroblob(10)",
+	} {
+		path := filepath.Join(t.TempDir(), "huis.db")
+		s := openTest(t, path)
+		w := storetest.NewWorld(t, s)
+		c := w.NewConversation(1)
+		e := storetest.Application(c.ID, c.Keys[0], 1, nil)
+		_, err := w.Append(e)
+		w.Must(err)
+		w.Must(s.writer.submit(w.Ctx, 1, func(t *tx) error { return t.run(change) }))
+		_, appended := w.Append(storetest.Application(c.ID, c.Keys[0], 1, nil))
+		_, read := s.Read(w.Ctx, c.ID, c.Keys[0].MK(), 0, 10, 1<<20)
+		if !errors.Is(appended, store.ErrDamaged) && !errors.Is(read, store.ErrDamaged) {
+			t.Errorf("%s: appending says %v, reading %v", change, appended, read)
+		}
+		if _, _, err := s.Known(w.Ctx, c.ID, e.Hash()); strings.Contains(change, "stamp") && !errors.Is(err, store.ErrDamaged) {
+			t.Errorf("%s: the receipt is given out: %v", change, err)
+		}
+	}
+}
+
 const childEnv = "HUIS_TEST_CHILD_DB"
 
 // TestMain lets this binary be the child that is killed.

@@ -144,6 +144,7 @@ func check(ctx context.Context, db *sql.DB, path, pragma string) error {
 	return nil
 }
 
+// damaged says what to do about a damaged database.
 func damaged(path string, cause error) error {
 	return fmt.Errorf("%w: %s: %v; stop the server, keep a copy of the data folder, check the disk, then restore the newest backup", store.ErrDamaged, filepath.Base(path), cause)
 }
@@ -159,6 +160,9 @@ const (
 // explain turns the driver's errors into what callers can act on. Refusals and
 // nil stay as they are.
 func explain(path string, err error) error {
+	if err == errSum {
+		return damaged(path, errors.New("a record does not have its sum"))
+	}
 	var e *driver.Error
 	if !errors.As(err, &e) {
 		return err

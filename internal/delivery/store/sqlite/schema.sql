@@ -11,7 +11,8 @@ CREATE TABLE conversation (
 	bytes      BIGINT NOT NULL,
 	ended1     BIGINT NOT NULL,
 	ended2     BIGINT NOT NULL,
-	ended3     BIGINT NOT NULL
+	ended3     BIGINT NOT NULL,
+	sum        BLOB NOT NULL
 ) WITHOUT ROWID;
 
 CREATE TABLE member (
