@@ -230,6 +230,16 @@ func (k *messageKeys) openSenderData(m *PrivateMessage) (*senderData, error) {
 	return parse(b, (*senderData).wire)
 }
 
+// decodePrivate reads what was encrypted and returns the padding after it.
+func (a *AuthenticatedContent) decodePrivate(plaintext []byte) (padding []byte, err error) {
+	rest, err := wire.DecodePrefix(plaintext, a.Content.wireBody)
+	if err != nil {
+		return nil, err
+	}
+	a.Content.body = plaintext[:len(plaintext)-len(rest)] // the codec accepts one encoding only
+	return wire.DecodePrefix(rest, func(c *wire.Codec) { a.Auth.wire(c, a.Content.ContentType) })
+}
+
 // opened is a PrivateMessage that decrypted but whose signature nobody has
 // checked.
 type opened struct {
@@ -260,7 +270,7 @@ func (k *messageKeys) unprotect(m *PrivateMessage) (*opened, error) {
 		GroupID: m.GroupID, Epoch: m.Epoch, ContentType: m.ContentType, AuthenticatedData: m.AuthenticatedData,
 		Sender: Sender{SenderType: SenderMember, LeafIndex: sender.LeafIndex},
 	}}
-	padding, err := wire.DecodePrefix(plaintext, a.privateMessageContent)
+	padding, err := a.decodePrivate(plaintext)
 	if err != nil {
 		return nil, invalid("6.3.1", "content of a message: %v", err)
 	}

@@ -71,6 +71,10 @@ type FramedContent struct {
 	ApplicationData   []byte
 	Proposal          *Proposal
 	Commit            *Commit
+
+	// body, if not nil, is the encoding of the last three as it was decrypted: a
+	// large commit is encoded for its signature and for the transcript.
+	body []byte
 }
 
 func (f *FramedContent) wire(c *wire.Codec) {
@@ -84,6 +88,10 @@ func (f *FramedContent) wire(c *wire.Codec) {
 
 // wireBody codes the arm that ContentType selects.
 func (f *FramedContent) wireBody(c *wire.Codec) {
+	if f.body != nil && !c.Decoding() {
+		wire.Fixed(c, f.body)
+		return
+	}
 	switch f.ContentType {
 	case ContentApplication:
 		wire.Opaque(c, &f.ApplicationData)

@@ -167,24 +167,25 @@ func Optional[T any](c *Codec, v **T, item func(*T, *Codec)) {
 // longestHeader is room for the header of any vector.
 const longestHeader = 4
 
-// nested writes what body writes, with its length before it. It leaves room for
-// the longest header and moves a body with a shorter one up to it: no body above
-// 16 KiB moves, and none is copied to a buffer of its own.
+// nested writes what body writes, with its length before it. The longest header
+// is kept free and what it does not need closed up afterwards.
 func (c *Codec) nested(body func()) {
+	const longest = 4
 	start := len(c.buf)
-	c.buf = append(c.buf, make([]byte, longestHeader)...)
+	c.buf = append(c.buf, make([]byte, longest)...)
 	body()
+	n := len(c.buf) - start - longest
+	if n > MaxVector {
+		c.failf("vector of %d bytes", n)
+	}
 	if c.err != nil {
 		return
 	}
-	n := len(c.buf) - start - longestHeader
-	if n > MaxVector {
-		c.failf("vector of %d bytes", n)
-		return
+	header := len(AppendLength(c.buf[start:start:start+longest], n))
+	if header < longest {
+		copy(c.buf[start+header:], c.buf[start+longest:])
+		c.buf = c.buf[:len(c.buf)-longest+header]
 	}
-	header := len(AppendLength(c.buf[:start], n)) // overwrites what was reserved
-	copy(c.buf[header:], c.buf[start+longestHeader:])
-	c.buf = c.buf[:header+n]
 }
 
 func (c *Codec) adopt(body *Codec) {
