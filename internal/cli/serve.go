@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 
 	"codeberg.org/huis/huis/internal/cli/serve"
 )
@@ -27,8 +28,13 @@ type serveCommand struct {
 
 // Run serves until the program is told to stop.
 func (k *serveCommand) Run(e *env) error {
-	if (k.Cert == "") != (k.Key == "") {
+	switch {
+	case (k.Cert == "") != (k.Key == ""):
 		return usagef("write both, as --cert FILE --key FILE", "--cert and --key belong together")
+	case k.Cert != "" && k.Host == "":
+		return usagef("say the name in the certificate: --host NAME", "--cert needs the name that clients call the server by")
+	case strings.ContainsAny(k.Host, ":/ "):
+		return usagef("write it as --host chat.example.org", "%q is not a host's name", k.Host)
 	}
 	if k.RetentionDays < 1 || k.RetentionDays > 3650 {
 		return usagef("a month is --retention-days 30", "messages stay between 1 and 3650 days")

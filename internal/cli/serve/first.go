@@ -74,11 +74,6 @@ func (s *server) operatorKey() (key store.OperatorKey, err error) {
 	return key, writeFile(path, key[:])
 }
 
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
-}
-
 // explain gives the errors of a start the way out that only this package knows.
 func explain(err error) error {
 	var known *Error

@@ -27,12 +27,25 @@ const (
 	tlsFolder      = "tls"
 )
 
-// makeFolder makes the data folder if it is not there, for the owner alone.
+// makeFolder makes the data folder if it is not there. It is the owner's alone,
+// unless it was there and holds something that is not ours.
 func makeFolder(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
+	held, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	if len(held) > 0 && !exists(filepath.Join(dir, lockFile)) {
+		return nil
+	}
 	return os.Chmod(dir, 0o700)
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
 
 // lastPort is the port listened on last, 0 if none is known.

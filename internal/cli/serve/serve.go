@@ -18,6 +18,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -323,7 +324,7 @@ func (s *server) listen() (err error) {
 		s.listener, err = net.Listen("tcp", "127.0.0.1:0")
 	}
 	if err != nil {
-		return hinted("choose another address with --listen, or stop the program that uses it", "cannot listen on %s: %w", address, err)
+		return hinted("choose another address with --listen, or stop the program that uses it", "cannot listen on %s: %w", address, cause(err))
 	}
 	if drawn {
 		if err := rememberPort(s.Data, s.port()); err != nil {
@@ -331,6 +332,14 @@ func (s *server) listen() (err error) {
 		}
 	}
 	return s.name()
+}
+
+// cause drops the address that package net puts before its errors.
+func cause(err error) error {
+	if op := (*net.OpError)(nil); errors.As(err, &op) {
+		return op.Err
+	}
+	return err
 }
 
 // address is where to listen, and whether the port was not asked for: then the
@@ -363,10 +372,8 @@ func (s *server) name() error {
 	if host == "" {
 		host = reachable(s.listener.Addr())
 	}
-	if port := s.port(); port != 443 {
-		host = net.JoinHostPort(host, strconv.Itoa(port))
-	}
-	s.url = "https://" + host
+	port := strconv.Itoa(s.port())
+	s.url = "https://" + strings.TrimSuffix(net.JoinHostPort(host, port), ":443")
 	return nil
 }
 

@@ -201,6 +201,53 @@ func TestAnotherServerIsNotTheOnePinned(t *testing.T) {
 	}
 }
 
+func TestTheAddressOfAServer(t *testing.T) {
+	for _, c := range []struct{ host, listen, want string }{
+		{"", "127.0.0.1:8443", "https://127.0.0.1:8443"},
+		{"", "127.0.0.1:443", "https://127.0.0.1"},
+		{"", "[::1]:8443", "https://[::1]:8443"},
+		{"", "[::1]:443", "https://[::1]"},
+		{"chat.example.org", "0.0.0.0:443", "https://chat.example.org"},
+		{"chat.example.org", "0.0.0.0:444", "https://chat.example.org:444"},
+	} {
+		addr, err := net.ResolveTCPAddr("tcp", c.listen)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := &server{Config: Config{Host: c.host}, listener: at{addr: addr}}
+		if s.name(); s.url != c.want {
+			t.Errorf("%s on %s is %s", c.host, c.listen, s.url)
+		}
+		if ref, err := client.ParseServerRef(s.url); err != nil || ref.URL != c.want {
+			t.Errorf("%s: a client reads %q, %v", c.want, ref.URL, err)
+		}
+	}
+}
+
+// at is a listener of which only the address matters.
+type at struct {
+	net.Listener
+	addr net.Addr
+}
+
+func (l at) Addr() net.Addr { return l.addr }
+
+func TestAFolderOfOthersKeepsItsMode(t *testing.T) {
+	foreign := t.TempDir()
+	os.WriteFile(filepath.Join(foreign, "letter"), nil, 0o644)
+	os.Chmod(foreign, 0o755)
+	start(t, Config{Data: foreign}).stop()
+	if info, _ := os.Stat(foreign); info.Mode().Perm() != 0o755 {
+		t.Errorf("its mode is %v", info.Mode())
+	}
+	empty := t.TempDir()
+	os.Chmod(empty, 0o755)
+	start(t, Config{Data: empty}).stop()
+	if info, _ := os.Stat(empty); info.Mode().Perm() != 0o700 {
+		t.Errorf("an empty folder's mode is %v", info.Mode())
+	}
+}
+
 func TestDamageIsSaid(t *testing.T) {
 	dir := t.TempDir()
 	start(t, Config{Data: dir}).stop()
