@@ -1,8 +1,12 @@
 package client
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"maps"
+	"slices"
+	"sync"
 	"time"
 
 	"codeberg.org/huis/huis/internal/proto"
@@ -21,19 +25,14 @@ const (
 func (c *Client) Follow(ctx context.Context, changed func()) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	kick := make(chan struct{}, 1)
-	wake := func() {
-		select {
-		case kick <- struct{}{}:
-		default:
-		}
-	}
+	n := &news{kick: make(chan struct{}, 1)}
+	n.all()
 	for _, lane := range []Lane{Account, Conversations} {
-		go c.listen(ctx, lane, wake)
+		go c.listen(ctx, lane, n)
 	}
 	base := uint64(0)
 	for ctx.Err() == nil {
-		err := c.Sync(ctx)
+		err := c.catchUp(ctx, n)
 		var pin *PinError
 		if errors.As(err, &pin) || errors.Is(err, ErrRevoked) {
 			return err
@@ -45,13 +44,70 @@ func (c *Client) Follow(ctx context.Context, changed func()) error {
 			base = now
 			changed()
 		}
-		c.rest(ctx, kick)
+		if !c.rest(ctx, n.kick) {
+			n.all()
+		}
 	}
 	return context.Cause(ctx)
 }
 
-// rest waits for a hint or the next poll.
-func (c *Client) rest(ctx context.Context, kick <-chan struct{}) {
+// news is what the server has hinted at since the last look.
+type news struct {
+	kick chan struct{} // has one when there is something
+
+	mu    sync.Mutex // guards what follows
+	every bool       // anything may be new
+	convs map[proto.ConversationID]bool
+}
+
+func (n *news) add(f func()) {
+	n.mu.Lock()
+	f()
+	n.mu.Unlock()
+	select {
+	case n.kick <- struct{}{}:
+	default:
+	}
+}
+
+func (n *news) all() { n.add(func() { n.every = true }) }
+
+func (n *news) conv(id proto.ConversationID) {
+	n.add(func() {
+		if n.convs == nil {
+			n.convs = map[proto.ConversationID]bool{}
+		}
+		n.convs[id] = true
+	})
+}
+
+// take returns what there is and forgets it.
+func (n *news) take() (every bool, convs []proto.ConversationID) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	every, convs = n.every, slices.Collect(maps.Keys(n.convs))
+	n.every, n.convs = false, nil
+	return every, convs
+}
+
+// catchUp syncs what the hints name; everything, where they may have been lost.
+func (c *Client) catchUp(ctx context.Context, n *news) error {
+	every, convs := n.take()
+	if every {
+		return c.Sync(ctx)
+	}
+	for _, id := range convs {
+		if err := c.syncConv(ctx, id); err != nil {
+			if err := c.tolerate(id, err); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// rest waits for a hint, and returns false when it is time for a poll.
+func (c *Client) rest(ctx context.Context, kick <-chan struct{}) bool {
 	timer, cancel := context.WithCancel(ctx)
 	defer cancel()
 	poll := make(chan struct{})
@@ -61,7 +117,9 @@ func (c *Client) rest(ctx context.Context, kick <-chan struct{}) {
 	}()
 	select {
 	case <-kick:
+		return true
 	case <-poll:
+		return false
 	}
 }
 
@@ -75,7 +133,7 @@ func (c *Client) storeBase(ctx context.Context) uint64 {
 
 // listen keeps one lane's push connection. It subscribes anew when the set of
 // sessions has changed, which it looks for at every hint and poll.
-func (c *Client) listen(ctx context.Context, lane Lane, wake func()) {
+func (c *Client) listen(ctx context.Context, lane Lane, n *news) {
 	wait := followRetry
 	for ctx.Err() == nil {
 		sub := c.subscription(lane)
@@ -84,13 +142,15 @@ func (c *Client) listen(ctx context.Context, lane Lane, wake func()) {
 			continue
 		}
 		short, cancel := context.WithCancel(ctx)
-		go c.watchSessions(short, cancel, lane, len(sub.Sessions))
+		go c.watchSessions(short, cancel, lane, sub.Sessions)
 		began := c.now()
 		err := c.net.Listen(short, lane, sub, func(h proto.Hint) {
-			if h.Ended {
-				c.endSession(lane, h.Session)
+			id, ok := c.hinted(lane, h)
+			if ok {
+				n.conv(id)
+			} else {
+				n.all()
 			}
-			wake()
 		})
 		cancel()
 		if ctx.Err() == nil && err != nil && c.now().Sub(began) < time.Second {
@@ -99,14 +159,14 @@ func (c *Client) listen(ctx context.Context, lane Lane, wake func()) {
 		} else {
 			wait = followRetry
 		}
-		wake()
+		n.all() // hints may have been lost
 	}
 }
 
 // watchSessions ends a subscription that is no longer complete.
-func (c *Client) watchSessions(ctx context.Context, cancel func(), lane Lane, n int) {
+func (c *Client) watchSessions(ctx context.Context, cancel func(), lane Lane, now []proto.SessionID) {
 	for c.cfg.Clock.Sleep(ctx, followRetry) == nil {
-		if len(c.subscription(lane).Sessions) != n {
+		if !slices.Equal(c.subscription(lane).Sessions, now) {
 			cancel()
 			return
 		}
@@ -126,7 +186,25 @@ func (c *Client) subscription(lane Lane) (sub proto.Subscribe) {
 			}
 		}
 	}
+	slices.SortFunc(sub.Sessions, func(a, b proto.SessionID) int { return bytes.Compare(a[:], b[:]) })
 	return sub
+}
+
+// hinted returns the conversation a hint is about; false if it is about
+// something else, or its session has ended.
+func (c *Client) hinted(lane Lane, h proto.Hint) (id proto.ConversationID, ok bool) {
+	if h.Ended {
+		c.endSession(lane, h.Session)
+		return id, false
+	}
+	c.sessions.mu.Lock()
+	defer c.sessions.mu.Unlock()
+	for id, open := range c.sessions.convs {
+		if open.Session == h.Session {
+			return id, true
+		}
+	}
+	return id, false
 }
 
 // endSession forgets a session the server does not know.
