@@ -262,13 +262,12 @@ func newJoining(now time.Time, inv Invitation, handle string) (*joiningRecord, e
 }
 
 // register sends the registration and makes the device's identity of it. A
-// refusal ends it: nothing of it is kept.
+// definite refusal ends it: nothing of it is kept.
 func (c *Client) register(ctx context.Context, j *joiningRecord) error {
 	var resp proto.RegisterResponse
 	err := c.call(ctx, Anonymous, proto.Register, &j.Request, &resp)
-	var refusal *proto.Error
 	switch {
-	case errors.As(err, &refusal):
+	case definite(err):
 		return errors.Join(err, c.step(ctx, func(t *tx) error { t.del(joiningKey); return nil }))
 	case err != nil:
 		return err

@@ -316,7 +316,7 @@ func (c *Client) seekChains(ctx context.Context) error {
 		if e == nil {
 			_, e = c.freshChain(ctx, a, 0)
 		}
-		if e != nil && !refused(e) {
+		if e != nil && !definite(e) {
 			return e
 		}
 		err = errors.Join(err, c.step(ctx, func(t *tx) error {

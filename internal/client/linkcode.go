@@ -158,7 +158,7 @@ func (l *linkLine) receive(ctx context.Context, wait time.Duration, fields func(
 		err := l.c.untilReached(ctx, func() error {
 			return l.c.callAnon(ctx, proto.MailboxFetch, &proto.MailboxFetchRequest{
 				ID: l.mailbox(), Side: 1 - l.side, From: l.got,
-				WaitMillis: uint32(min(linkPoll, ends.Sub(l.c.now())).Milliseconds()),
+				WaitMillis: uint32(max(0, min(linkPoll, ends.Sub(l.c.now()))).Milliseconds()),
 			}, &got)
 		})
 		if err != nil {

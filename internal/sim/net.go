@@ -196,6 +196,9 @@ func eitherLane(m proto.Method) bool {
 	return false
 }
 
+// longestPoll is what a server waits at most.
+const longestPoll = 30 * time.Second
+
 // fetchWait takes the long poll out of a request, since the server would wait in
 // real time, and returns how long it was to be.
 func fetchWait(req proto.Message) time.Duration {
@@ -208,7 +211,7 @@ func fetchWait(req proto.Message) time.Duration {
 	default:
 		return 0
 	}
-	wait := time.Duration(*ms) * time.Millisecond
+	wait := min(time.Duration(*ms)*time.Millisecond, longestPoll)
 	*ms = 0
 	return wait
 }

@@ -194,9 +194,13 @@ func (p *play) succeeded(devices ...string) {
 	for _, name := range devices {
 		p.must(p.Do(p.dev(name), "look", func(ctx context.Context, c *client.Client) error {
 			held, err := c.Inspect(ctx)
+			at := make(map[proto.ConversationID]client.Inspection)
 			for _, h := range held {
-				if h.State == "" && h.Predecessor != (proto.ConversationID{}) {
-					where[name] = fmt.Sprintf("%s in epoch %d", h.Conversation.Hex(), h.Epoch)
+				at[h.Conversation] = h
+			}
+			for _, h := range held {
+				if next, ok := at[h.Successor]; ok && next.State == "" {
+					where[name] = fmt.Sprintf("%s in epoch %d", next.Conversation.Hex(), next.Epoch)
 				}
 			}
 			return err

@@ -109,11 +109,17 @@ func (w *World) invitation() (client.Invitation, error) {
 		return w.Server.FirstInvitation(), nil
 	}
 	var inv client.Invitation
-	op := w.admin.Tell("invite", func(ctx context.Context, c *client.Client) (err error) {
-		inv, err = c.Invite(ctx, 1, 24*time.Hour)
-		return err
-	})
-	return inv, w.Wait(op)
+	err := errKilled
+	for range 10 {
+		op := w.admin.Tell("invite", func(ctx context.Context, c *client.Client) (err error) {
+			inv, err = c.Invite(ctx, 1, 24*time.Hour)
+			return err
+		})
+		if err = w.Wait(op); err == nil {
+			break
+		}
+	}
+	return inv, err
 }
 
 // enter runs what gives a device its profile, again and again until it has one,
@@ -124,8 +130,12 @@ func (w *World) enter(d *Device, how func(context.Context, client.Config) (*clie
 		done := false
 		v := d.Disk.Mount()
 		w.Sched.Go(d.Name, func() {
-			var c *client.Client
-			if c, last = how(context.Background(), d.config(v)); last == nil {
+			// An earlier try may have come as far as it had to.
+			c, err := client.Open(context.Background(), d.config(v))
+			if err != nil {
+				c, err = how(context.Background(), d.config(v))
+			}
+			if last = err; last == nil {
 				var s client.Status
 				s, last = c.Status(context.Background())
 				d.id = s.Device
