@@ -171,9 +171,11 @@ func TestMain(m *testing.M) {
 		return
 	}
 	flag.Parse()
-	short := "25" // runs of the property test, unless told otherwise
-	if f := flag.Lookup("rapid.checks"); f != nil && f.Value.String() == f.DefValue {
-		f.Value.Set(short)
+	// Runs of the property tests and steps of each, unless told otherwise.
+	for name, value := range map[string]string{"rapid.checks": "25", "rapid.steps": "120"} {
+		if f := flag.Lookup(name); f.Value.String() == f.DefValue {
+			f.Value.Set(value)
+		}
 	}
 	os.Exit(m.Run())
 }
