@@ -3,7 +3,9 @@ package mls
 import (
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 )
@@ -51,17 +53,22 @@ type letter struct {
 // and write at random, restarted from their stores after every step.
 func TestRandomOperationsAgreeWithAModel(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d", seed)
+	if s := os.Getenv("HUIS_MLS_SEED"); s != "" {
+		seed, _ = strconv.ParseUint(s, 10, 64)
+	}
+	t.Logf("HUIS_MLS_SEED=%d", seed)
 	p := &play{T: t, Rand: rand.New(rand.NewPCG(seed, 0)), devices: map[string]*device{}}
 	first := p.newDevice()
 	first.create("random")
 	p.model.leaves = []string{first.name}
 	for range 120 {
-		switch p.IntN(4) {
-		case 0:
+		switch p.IntN(8) {
+		case 0, 1:
 			p.write()
-		case 1:
+		case 2, 3:
 			p.read()
+		case 4:
+			p.externalJoin()
 		default:
 			p.commit()
 		}
@@ -72,6 +79,7 @@ func TestRandomOperationsAgreeWithAModel(t *testing.T) {
 func (p *play) newDevice() *device {
 	p.made++
 	d := newDevice(p, testSuite, fmt.Sprintf("d%d", p.made))
+	d.psks["shared"] = Secret("known to all")
 	p.devices[d.name] = d
 	return d
 }
@@ -148,6 +156,54 @@ func (p *play) commit() {
 		p.model.add(n.name)
 	}
 	p.model.epoch++
+}
+
+// externalJoin lets somebody new in, or a member back in at the cost of its leaf,
+// by a commit of its own; with a pre-shared key now and then.
+func (p *play) externalJoin() {
+	by := p.someone()
+	info, err := by.group.GroupInfo(true)
+	by.must(err)
+	opt := ExternalJoinOptions{}
+	j := p.someone()
+	if j == by || p.IntN(2) == 0 {
+		j = p.newDevice()
+	}
+	if j.group != nil {
+		l := j.group.OwnLeaf()
+		opt.Replace = &l
+		j.signer, _, err = GenerateSignatureKey(testSuite)
+		j.must(err)
+	}
+	if p.IntN(2) == 0 {
+		id, err := ExternalPSK(testSuite, []byte("shared"))
+		j.must(err)
+		opt.PSKs = []PreSharedKeyID{id}
+	}
+	old := j.group
+	g, msg, delta, err := JoinExternal(info, j.signer, BasicCredential([]byte(j.name)), opt, j.opt)
+	j.must(err)
+	for _, o := range p.others(j) {
+		o.receive(msg)
+	}
+	if old != nil {
+		if o, err := old.Process(testTime, msg); err != nil || !o.Commit.SelfRemoved {
+			p.Fatalf("%s in its old place: %v", j.name, err)
+		}
+		p.model.remove(j.name)
+		p.forgetLettersTo(j.name)
+	}
+	p.model.add(j.name)
+	p.model.epoch++
+	j.group, j.store = g, map[string][]byte{}
+	j.write(delta)
+}
+
+// forgetLettersTo drops what a member that starts anew can no longer read.
+func (p *play) forgetLettersTo(name string) {
+	for i := range p.late {
+		p.late[i].to = slices.DeleteFunc(p.late[i].to, func(n string) bool { return n == name })
+	}
 }
 
 // update proposes an Update that all others hear.

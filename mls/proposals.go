@@ -28,6 +28,7 @@ type transition struct {
 // newTransition validates a commit's proposals and applies them, in the order of
 // Section 12.3: GroupContextExtensions, Updates, Removes, Adds.
 func newTransition(from *GroupView, sender Sender, list []StagedProposal, founding bool, opt *Options) (*transition, error) {
+	from.tree.counts() // so that the clones share it
 	t := &transition{
 		from: from, opt: opt, founding: founding,
 		tree: from.tree.clone(), extensions: from.context.Extensions,
