@@ -165,7 +165,7 @@ func (c *Client) appendLink(ctx context.Context, build func(kt.Chain, *identity,
 		err = c.callAccount(ctx, proto.ChainAppend, func(s proto.SessionID) proto.Message {
 			return &proto.ChainAppendRequest{Session: s, Link: link}
 		}, &proto.Empty{})
-		if err != nil && !errors.Is(err, proto.BadChain) && !errors.Is(err, ErrUnreachable) {
+		if err != nil && !errors.Is(err, proto.Conflict) && !errors.Is(err, proto.BadChain) && !errors.Is(err, ErrUnreachable) {
 			return err
 		}
 		// Whatever the answer: the chain tells whether the link is in it.
