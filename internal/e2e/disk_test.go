@@ -72,10 +72,7 @@ func control(t *testing.T, scan *canary.Scanner, s *Server) {
 	if err := scan.Add("the planted secret", []byte(secret)); err != nil {
 		t.Fatal(err)
 	}
-	dir := filepath.Join(t.TempDir(), "copy")
-	if err := os.CopyFS(dir, os.DirFS(s.Data)); err != nil {
-		t.Fatal(err)
-	}
+	dir := databaseOf(t, s)
 	db := open(t, filepath.Join(dir, "huis.db"))
 	statement(t, db, `PRAGMA secure_delete = OFF`)
 	statement(t, db, `CREATE TABLE leak(what TEXT)`)
@@ -86,6 +83,27 @@ func control(t *testing.T, scan *canary.Scanner, s *Server) {
 	if err != nil || len(found) == 0 {
 		t.Fatalf("a planted leak is not found: %v, %v", found, err)
 	}
+}
+
+// databaseOf copies the server's database, with its write-ahead log, into a new
+// folder.
+func databaseOf(t *testing.T, s *Server) string {
+	t.Helper()
+	dir := t.TempDir()
+	parts, err := filepath.Glob(filepath.Join(s.Data, "huis.db*"))
+	if err != nil || len(parts) == 0 {
+		t.Fatalf("no database in %s: %v", s.Data, err)
+	}
+	for _, p := range parts {
+		b, err := os.ReadFile(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, filepath.Base(p)), b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
 }
 
 func open(t *testing.T, name string) *sql.DB {
@@ -108,11 +126,7 @@ func statement(t *testing.T, db *sql.DB, q string, args ...any) {
 // conversations asks the server's own table, as a thief would.
 func conversations(t *testing.T, s *Server) []link.Named {
 	t.Helper()
-	copied := filepath.Join(t.TempDir(), "asked")
-	if err := os.CopyFS(copied, os.DirFS(s.Data)); err != nil {
-		t.Fatal(err)
-	}
-	db := open(t, filepath.Join(copied, "huis.db"))
+	db := open(t, filepath.Join(databaseOf(t, s), "huis.db"))
 	defer db.Close()
 	rows, err := db.Query(`SELECT id FROM conversation ORDER BY id`)
 	if err != nil {
@@ -215,10 +229,7 @@ func attack(t *testing.T, s *Server, accounts []link.Named) {
 		t.Errorf("beside accounts stands a clock: %s.%s, %s", c.Table, c.Name, c.Finest)
 	}
 
-	dir := filepath.Join(t.TempDir(), "planted")
-	if err := os.CopyFS(dir, os.DirFS(s.Data)); err != nil {
-		t.Fatal(err)
-	}
+	dir := databaseOf(t, s)
 	db := open(t, filepath.Join(dir, "huis.db"))
 	sum := sha256.Sum256(accounts[2].ID)
 	statement(t, db, `CREATE TABLE last_seen(who TEXT, what BLOB)`)

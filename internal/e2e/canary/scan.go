@@ -83,7 +83,7 @@ func (p place) finding(n needle, at int64) Finding {
 func (s *Scanner) reader(p place, r io.ReaderAt, size int64) ([]Finding, error) {
 	var found []Finding
 	buf := make([]byte, min(size, int64(window+max(s.longest, prefix))))
-	raw := flate.NewReader(nil)
+	inflaters := newInflaters()
 	for base := int64(0); base < size; base += window {
 		n, err := r.ReadAt(buf, base)
 		if err != nil && err != io.EOF {
@@ -94,31 +94,45 @@ func (s *Scanner) reader(p place, r io.ReaderAt, size int64) ([]Finding, error) 
 			for _, hit := range s.match(buf[i:n]) {
 				found = append(found, p.finding(hit, at))
 			}
-			found = append(found, s.inflate(p, buf[i:n], r, at, size, raw)...)
+			found = append(found, s.inflate(p, buf[i:n], r, at, size, inflaters)...)
 		}
 	}
 	return found, nil
 }
 
-// inflate searches the compressed streams that may begin at head; raw is reused
-// for the many places that could be raw deflate.
-func (s *Scanner) inflate(p place, head []byte, r io.ReaderAt, at, size int64, raw io.ReadCloser) []Finding {
+// inflaters are reused for the many places that could begin a stream.
+type inflaters struct {
+	raw, zlib io.ReadCloser
+	gzip      *gzip.Reader
+}
+
+func newInflaters() *inflaters {
+	empty := bytes.NewReader([]byte{0x78, 0x9c, 3, 0, 0, 0, 0, 1})
+	z, err := zlib.NewReader(empty)
+	if err != nil {
+		panic("canary: " + err.Error()) // the empty stream above is one
+	}
+	return &inflaters{flate.NewReader(empty), z, new(gzip.Reader)}
+}
+
+// inflate searches the compressed streams that may begin at head.
+func (s *Scanner) inflate(p place, head []byte, r io.ReaderAt, at, size int64, by *inflaters) []Finding {
 	if p.depth >= maxDepth || len(head) < 3 {
 		return nil
 	}
 	rest := func() io.Reader { return io.NewSectionReader(r, at, size-at) }
 	switch {
 	case head[0] == 0x1f && head[1] == 0x8b && head[2] == 8:
-		if z, err := gzip.NewReader(rest()); err == nil {
-			return s.stream(p, "gzip", z, at)
+		if by.gzip.Reset(rest()) == nil {
+			return s.stream(p, "gzip", by.gzip, at)
 		}
 	case head[0] == 0x78 && (uint(head[0])<<8|uint(head[1]))%31 == 0:
-		if z, err := zlib.NewReader(rest()); err == nil {
-			return s.stream(p, "zlib", z, at)
+		if by.zlib.(zlib.Resetter).Reset(rest(), nil) == nil {
+			return s.stream(p, "zlib", by.zlib, at)
 		}
 	case size <= maxRaw && (head[0]>>1&3 == 1 || head[0]>>1&3 == 2): // fixed or dynamic codes
-		raw.(flate.Resetter).Reset(bytes.NewReader(head), nil)
-		return s.stream(p, "deflate", raw, at)
+		by.raw.(flate.Resetter).Reset(bytes.NewReader(head), nil)
+		return s.stream(p, "deflate", by.raw, at)
 	}
 	return nil
 }

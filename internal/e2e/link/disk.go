@@ -42,44 +42,31 @@ const (
 	Finer   Resolution = "finer than a minute"
 )
 
-// Read takes a copy of the data folder dir and the given log files apart. The
-// server may run; it is not asked.
+// Read takes the data folder dir and the given log files apart. The server may
+// run; it is not asked, and its files are not changed.
 func Read(dir string, logs ...string) (*Disk, error) {
-	copied, err := os.MkdirTemp("", "link")
-	if err != nil {
-		return nil, err
-	}
-	defer os.RemoveAll(copied)
-	if err := os.CopyFS(copied, os.DirFS(dir)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
 	d := &Disk{}
 	for _, l := range logs {
 		if err := d.log(l); err != nil {
 			return nil, err
 		}
 	}
-	var databases []string
-	err = filepath.WalkDir(copied, func(name string, e fs.DirEntry, err error) error {
-		if err != nil || !e.Type().IsRegular() {
+	err := filepath.WalkDir(dir, func(name string, e fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil // deleted while we look
+		} else if err != nil || !e.Type().IsRegular() {
 			return err
 		}
-		rel, _ := filepath.Rel(copied, name)
+		rel, _ := filepath.Rel(dir, name)
 		isDatabase, err := d.file(name, rel)
-		if isDatabase {
-			databases = append(databases, name)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		} else if err == nil && isDatabase {
+			err = d.rows(name)
 		}
 		return err
 	})
-	if err != nil {
-		return nil, err
-	}
-	for _, db := range databases { // last: opening one changes its write-ahead log
-		if err := d.rows(db); err != nil {
-			return nil, fmt.Errorf("%s: %w", filepath.Base(db), err)
-		}
-	}
-	return d, nil
+	return d, err
 }
 
 func (d *Disk) log(name string) error {
@@ -182,8 +169,26 @@ func difference(old, page []byte) [][]byte {
 	return fresh
 }
 
+// rows reads a copy of the database, since opening one changes its write-ahead
+// log.
 func (d *Disk) rows(name string) error {
-	db, err := sql.Open("sqlite", name)
+	dir, err := os.MkdirTemp("", "link")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	for _, suffix := range []string{"", "-wal", "-shm"} {
+		b, err := os.ReadFile(name + suffix)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		} else if err == nil {
+			err = os.WriteFile(filepath.Join(dir, "copy"+suffix), b, 0o600)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	db, err := sql.Open("sqlite", filepath.Join(dir, "copy"))
 	if err != nil {
 		return err
 	}
