@@ -78,12 +78,13 @@ func TestSoak(t *testing.T) {
 	t.Logf("set up in %v", time.Since(began).Round(time.Second))
 	sending := time.Now()
 	s.run(parcels)
-	t.Logf("sent in %v, %d kills", time.Since(sending).Round(time.Second), s.kills.Load())
+	took := time.Since(sending)
+	t.Logf("sent in %v, %d kills", took.Round(time.Second), s.kills.Load())
 	s.verify(parcels)
 	s.memory()
 	s.dump()
 	if *report != "" && !t.Failed() {
-		s.write(*report, began, sending)
+		s.write(*report, began, took)
 	}
 }
 
@@ -429,10 +430,22 @@ func (s *soak) dump() {
 	searchDump(s.t, &s.scan, s.server)
 }
 
-func (s *soak) write(name string, began, sending time.Time) {
+const soakHead = `# The long soak
+
+Written by %s; the short form is part of %s.
+
+Three devices of two people send at once, each followed by a %s. Server, senders
+and followers are killed at random times. After a kill a sender looks whether its
+message was kept, and sends it again if not; the sender of one message is killed
+six times at most, so that a slow machine gets through with a large file too.
+
+| what | figure |
+| --- | --- |
+`
+
+func (s *soak) write(name string, began time.Time, took time.Duration) {
 	var b strings.Builder
-	fmt.Fprintf(&b, "# The long soak\n\nWritten by `make soak`; the short form is part of `make test`.\n\n")
-	fmt.Fprintf(&b, "| what | figure |\n| --- | --- |\n")
+	fmt.Fprintf(&b, soakHead, "`make soak`", "`make test`", "`read --follow`")
 	row := func(what, format string, args ...any) {
 		fmt.Fprintf(&b, "| %s | %s |\n", what, fmt.Sprintf(format, args...))
 	}
@@ -444,8 +457,9 @@ func (s *soak) write(name string, began, sending time.Time) {
 	row("devices, accounts", "3, 2")
 	row("messages", "%d, half in a group, half one to one", s.size.messages)
 	row("attachments", "%d, %.1f MiB in all, the largest %d MiB", len(s.size.files), float64(bytes)/(1<<20), slices.Max(s.size.files)>>20)
-	row("kill -9", "%d, of these the server %d", s.kills.Load(), s.starts.Load())
-	row("time", "%v", time.Since(sending).Round(time.Second))
+	row("kill -9", "%d, of these the server %d; one every %.1f s", s.kills.Load(), s.starts.Load(), took.Seconds()/float64(s.kills.Load()))
+	row("time for sending", "%v", took.Round(time.Second))
+	row("time with comparing and searching", "%v", time.Since(began).Round(time.Second))
 	for _, kind := range slices.Sorted(mapKeys(s.server.Peaks.Kinds())) {
 		row("most memory of `"+kind+"`", "%d MiB (limit %d)", s.server.Peaks.Max(kind)>>20, memoryLimit>>20)
 	}
