@@ -37,8 +37,9 @@ func sizeOfSoak() soakSize {
 		size.files = append(size.files, 1<<30)
 		count--
 	}
-	for i := range count { // odd sizes, from a few bytes to the largest
-		size.files = append(size.files, total/int64(count)/int64(1+i%4*5)+int64(i*i))
+	parts := int64(count * (count + 1) / 2)
+	for i := range count { // total in all, in growing odd sizes
+		size.files = append(size.files, total*int64(i+1)/parts+int64(i*i))
 	}
 	return size
 }
