@@ -9,7 +9,8 @@
 // The package does no I/O, reads no clock and starts no goroutine; time is an
 // argument. Suites 4 and 6 (X448, Ed448) and the ML-DSA suites of the
 // post-quantum draft answer [ErrUnsupportedSuite], because the standard library
-// has none of their primitives. Authenticating credentials, delivering messages
+// has none of their primitives. ChaCha20-Poly1305, which the library does not
+// export, comes from golang.org/x/crypto; nothing else is not its own. Authenticating credentials, delivering messages
 // in one order and keeping state are the application's part.
 package mls
 

@@ -1,6 +1,7 @@
 package mls
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"math"
@@ -35,7 +36,7 @@ func (r *ratchet) wire(c *wire.Codec) {
 }
 
 func (r *ratchet) clone() *ratchet {
-	return &ratchet{r.Generation, r.Secret, slices.Clone(r.Skipped)}
+	return &ratchet{r.Generation, bytes.Clone(r.Secret), slices.Clone(r.Skipped)}
 }
 
 // advance puts the next key into the step.
@@ -46,7 +47,9 @@ func (r *ratchet) advance(a *algorithms, step *ratchetStep) error {
 	step.Generation = r.Generation
 	step.Key = a.deriveTreeSecret(r.Secret, "key", r.Generation, a.keySize)
 	step.Nonce = a.deriveTreeSecret(r.Secret, "nonce", r.Generation, a.nonceSize)
-	r.Secret = a.deriveTreeSecret(r.Secret, "secret", r.Generation, a.hashSize())
+	next := a.deriveTreeSecret(r.Secret, "secret", r.Generation, a.hashSize())
+	r.Secret.zero()
+	r.Secret = next
 	r.Generation++
 	return nil
 }

@@ -230,6 +230,9 @@ func (t *secretTree) begin(id ratchetID) (*ratchetStep, *ratchet, error) {
 func (t *secretTree) take(step *ratchetStep) Delta {
 	d := t.nodes.apply(step.nodes)
 	for id, r := range step.ratchets {
+		if old := t.ratchets[id]; old != nil {
+			old.Secret.zero()
+		}
 		t.ratchets[id] = r
 		d = append(d, Record{ratchetKey(t.nodes.prefix, id), wire.MustEncode(r.wire)})
 	}

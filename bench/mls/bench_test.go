@@ -13,8 +13,7 @@ import (
 // what has to happen before n times of it.
 type operation struct {
 	name    string
-	floor   func(members int, full bool, size int) work
-	message func(p *pair) []byte // whose size the floor depends on
+	floor   func(p *pair) work
 	prepare func(t testing.TB, p *pair) (before func(n int), f func())
 }
 
@@ -24,21 +23,16 @@ func again(prepare func(t testing.TB, p *pair) func()) func(testing.TB, *pair) (
 }
 
 var operations = []operation{
-	{"commit", commitFloor, emptyCommit, again(func(t testing.TB, p *pair) func() { return p.committing(mls.CommitOptions{}) })},
-	{"process", processFloor, emptyCommit, again(func(t testing.TB, p *pair) func() { return p.processing(p.empty) })},
-	{"add", addFloor, addCommit, again(func(t testing.TB, p *pair) func() { return p.committing(p.adding()) })},
-	{"process add", processAddFloor, addCommit, again(func(t testing.TB, p *pair) func() { return p.processing(p.add) })},
-	{"remove", removeFloor, removeCommit, again(func(t testing.TB, p *pair) func() { return p.committing(p.removing()) })},
-	{"process remove", processFloor, removeCommit, again(func(t testing.TB, p *pair) func() { return p.processing(p.remove) })},
-	{"join", joinFloor, noCommit, again(func(t testing.TB, p *pair) func() { return func() { p.join(t) } })},
-	{"send", sendFloor, noCommit, again(func(t testing.TB, p *pair) func() { return p.sending(t) })},
-	{"receive", receiveFloor, noCommit, func(t testing.TB, p *pair) (func(int), func()) { return p.receiving(t) }},
+	{"commit", (*pair).commitFloor, again(func(t testing.TB, p *pair) func() { return p.committing(mls.CommitOptions{}) })},
+	{"process", (*pair).processFloor, again(func(t testing.TB, p *pair) func() { return p.processing(p.empty) })},
+	{"add", (*pair).addFloor, again(func(t testing.TB, p *pair) func() { return p.committing(p.adding()) })},
+	{"process add", (*pair).processAddFloor, again(func(t testing.TB, p *pair) func() { return p.processing(p.add) })},
+	{"remove", (*pair).removeFloor, again(func(t testing.TB, p *pair) func() { return p.committing(p.removing()) })},
+	{"process remove", (*pair).processRemoveFloor, again(func(t testing.TB, p *pair) func() { return p.processing(p.remove) })},
+	{"join", (*pair).joinFloor, again(func(t testing.TB, p *pair) func() { return func() { p.join(t) } })},
+	{"send", (*pair).sendFloor, again(func(t testing.TB, p *pair) func() { return p.sending(t) })},
+	{"receive", (*pair).receiveFloor, func(t testing.TB, p *pair) (func(int), func()) { return p.receiving(t) }},
 }
-
-func emptyCommit(p *pair) []byte  { return p.empty }
-func addCommit(p *pair) []byte    { return p.add }
-func removeCommit(p *pair) []byte { return p.remove }
-func noCommit(*pair) []byte       { return nil }
 
 func (p *pair) committing(opt mls.CommitOptions) func() {
 	return func() { must(p.committer.Commit(now, opt)) }
@@ -132,6 +126,5 @@ func (m measured) ratio() float64 { return float64(m.cost) / float64(m.floor) }
 func (s shape) measure(t testing.TB, o operation, p primitives) measured {
 	group := s.pair(t)
 	before, f := o.prepare(t, group)
-	floor := o.floor(s.members, s.full, len(o.message(group)))
-	return measured{cost(*budget, before, f), floor.cost(p)}
+	return measured{cost(*budget, before, f), o.floor(group).cost(p)}
 }

@@ -116,47 +116,52 @@ func depth(n int) int { return bits.Len(uint(n - 1)) }
 // schedule is the expansions of a key schedule and of a transcript.
 const schedule = 16
 
+// path is the size of a commit's update path. Its form is forced: who processes it
+// refuses a path with a node or a ciphertext more or less.
+type path struct{ nodes, seals int }
+
+// pathOf counts the path of a commit sent as PublicMessage.
+func pathOf(message []byte) path {
+	u := must(mls.ParseMLSMessage(message)).PublicMessage.Content.Commit.Path
+	p := path{nodes: len(u.Nodes)}
+	for i := range u.Nodes {
+		p.seals += len(u.Nodes[i].EncryptedPathSecret)
+	}
+	return p
+}
+
 // The floor of each operation: the counts of docs/benchmarks.md. size is that of
 // the commit's message in bytes, all of which have to be hashed and encrypted.
-func commitFloor(n int, full bool, size int) work {
-	w := work{seals: n - 1, derives: depth(n) + 1, signs: 2, leaves: 1, parents: 2 * depth(n), expands: 2*(depth(n)+1) + schedule, bytes: size}
-	if full {
-		w.seals = depth(n)
-	}
-	return w
+
+func (u path) commit(size int) work {
+	return work{seals: u.seals, derives: u.nodes + 1, signs: 2, leaves: 1, parents: 2 * u.nodes, expands: 2*(u.nodes+1) + schedule, bytes: size}
 }
 
-func processFloor(n int, _ bool, size int) work {
-	return work{opens: 1, derives: depth(n), verifies: 2, leaves: 1, parents: 2 * depth(n), expands: 2*(depth(n)+1) + schedule, bytes: size}
+func (u path) process(size int) work {
+	return work{opens: 1, derives: u.nodes, verifies: 2, leaves: 1, parents: 2 * u.nodes, expands: 2*(u.nodes+1) + schedule, bytes: size}
 }
 
-func addFloor(n int, _ bool, size int) work {
-	return work{seals: 1, signs: 2, verifies: 2, leaves: 1, parents: depth(n), expands: schedule, aeads: 1, bytes: size}
+func (p *pair) commitFloor() work        { return p.emptyPath.commit(len(p.empty)) }
+func (p *pair) processFloor() work       { return p.emptyPath.process(len(p.empty)) }
+func (p *pair) removeFloor() work        { return p.removePath.commit(len(p.remove)) }
+func (p *pair) processRemoveFloor() work { return p.removePath.process(len(p.remove)) }
+
+func (p *pair) addFloor() work {
+	return work{seals: 1, signs: 2, verifies: 2, leaves: 1, parents: depth(p.members), expands: schedule, aeads: 1, bytes: len(p.add)}
 }
 
-func processAddFloor(n int, _ bool, size int) work {
-	return work{verifies: 3, leaves: 1, parents: depth(n), expands: schedule, bytes: size}
+func (p *pair) processAddFloor() work {
+	return work{verifies: 3, leaves: 1, parents: depth(p.members), expands: schedule, bytes: len(p.add)}
 }
 
-// removeFloor is for a leaf in the half of the tree that is not the committer's:
-// its blanked path takes a seal for each node beside it.
-func removeFloor(n int, full bool, size int) work {
-	w := commitFloor(n, full, size)
-	w.seals = n - 2
-	if full {
-		w.seals = 2*depth(n) - 2
-	}
-	w.parents += depth(n)
-	return w
-}
-
-func joinFloor(n int, full bool, _ int) work {
+func (p *pair) joinFloor() work {
+	n := p.members
 	w := work{opens: 1, verifies: n + 1, leaves: n, parents: n - 1, expands: schedule, aeads: 1}
-	if full {
+	if p.full {
 		w.derives, w.parents = depth(n), 2*(n-1)
 	}
 	return w
 }
 
-func sendFloor(int, bool, int) work    { return work{signs: 1, expands: 5, aeads: 2} }
-func receiveFloor(int, bool, int) work { return work{verifies: 1, expands: 5, aeads: 2} }
+func (p *pair) sendFloor() work    { return work{signs: 1, expands: 5, aeads: 2} }
+func (p *pair) receiveFloor() work { return work{verifies: 1, expands: 5, aeads: 2} }

@@ -48,7 +48,8 @@ type pair struct {
 
 	// Commits for receiver to process, made before others use up handshake keys:
 	// receiver's ratchet is at the start.
-	empty, add, remove []byte
+	empty, add, remove    []byte
+	emptyPath, removePath path
 }
 
 type shape struct {
@@ -134,6 +135,10 @@ func (p *pair) finish(t testing.TB, c *mls.StagedCommit) {
 	p.empty = must(p.committer.Commit(now, mls.CommitOptions{})).Message()
 	p.add = must(p.committer.Commit(now, p.adding())).Message()
 	p.remove = must(p.committer.Commit(now, p.removing())).Message()
+	public := p.removing()
+	public.Public = true
+	p.emptyPath = pathOf(must(p.committer.Commit(now, mls.CommitOptions{Public: true})).Message())
+	p.removePath = pathOf(must(p.committer.Commit(now, public)).Message())
 	slots := 1 << depth(p.members)
 	want := slots - 1
 	if p.full { // a parent has a key if there are members on both sides below it
