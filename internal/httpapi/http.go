@@ -23,6 +23,7 @@ const (
 	bodyTime    = 30 * time.Second // to read or write a body, and one second more for each
 	slowestRate = 16 << 10         // … of so many bytes
 	maxHeader   = 8 << 10
+	windowBytes = 256 << 10 // what may be on its way without having been read (HTTP/2)
 )
 
 // HTTP serves the requests of a Handler as POST /v1/<method>, push connections
@@ -72,7 +73,9 @@ func (s *HTTP) Server() *http.Server {
 		IdleTimeout:       idleTime,
 		MaxHeaderBytes:    maxHeader,
 		ErrorLog:          log.New(bugs{s.api.Log}, "", 0),
-		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: 32},
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams: 32, MaxReceiveBufferPerConnection: windowBytes, MaxReceiveBufferPerStream: windowBytes,
+		},
 	}
 	server.RegisterOnShutdown(s.end)
 	return server

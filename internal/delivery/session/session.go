@@ -6,6 +6,7 @@
 package session
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -17,6 +18,7 @@ const (
 	sessionLife = 24 * time.Hour   // from its opening
 	idleLife    = 30 * time.Minute // from its last use
 	maxSessions = 100_000
+	maxPerOwner = 32 // of one device or member key; the one opened first makes room
 )
 
 // Member is a member key's session.
@@ -43,18 +45,40 @@ type entry struct {
 	used   time.Time
 }
 
+// owner is whom a session stands for: an account and device, or a conversation
+// and member key.
+type owner struct {
+	device bool
+	of     [32]byte
+	who    [32]byte
+}
+
+func deviceOwner(a proto.AccountID, d proto.DeviceID) owner {
+	o := owner{device: true, of: a}
+	copy(o.who[:], d[:])
+	return o
+}
+
+func (e *entry) owner() owner {
+	if e.device != nil {
+		return deviceOwner(e.device.Account, e.device.Device)
+	}
+	return owner{of: e.member.Conversation, who: e.member.MK}
+}
+
 // Table is all sessions and nonces of a server. It may be used concurrently.
 type Table struct {
 	clock  Clock
 	nonces *nonces
 
-	mu       sync.Mutex // guards sessions
+	mu       sync.Mutex // guards both maps, which hold the same sessions
 	sessions map[proto.SessionID]*entry
+	owned    map[owner][]proto.SessionID // oldest first
 }
 
 // New returns an empty table.
 func New(clock Clock) *Table {
-	return &Table{clock: clock, nonces: newNonces(), sessions: map[proto.SessionID]*entry{}}
+	return &Table{clock: clock, nonces: newNonces(), sessions: map[proto.SessionID]*entry{}, owned: map[owner][]proto.SessionID{}}
 }
 
 // Nonce returns a nonce for one signature within 60 s. It costs no memory.
@@ -70,20 +94,51 @@ func (t *Table) OpenMember(m Member) (proto.SessionID, error) { return t.open(&e
 // OpenDevice makes an account's session.
 func (t *Table) OpenDevice(d Device) (proto.SessionID, error) { return t.open(&entry{device: &d}) }
 
+// open never refuses: who would be refused could not work, while one whose
+// session ends too early only opens another.
 func (t *Table) open(e *entry) (proto.SessionID, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	e.opened = t.clock.Now()
 	e.used = e.opened
-	if len(t.sessions) >= maxSessions {
-		t.purge(e.opened)
-	}
-	if len(t.sessions) >= maxSessions {
-		return proto.SessionID{}, proto.RefuseWait(proto.Busy, 5*time.Second)
+	t.makeRoom(e.opened)
+	o := e.owner()
+	if mine := t.owned[o]; len(mine) >= maxPerOwner {
+		t.drop(mine[0])
 	}
 	id := proto.New[proto.SessionID]()
 	t.sessions[id] = e
+	t.owned[o] = append(t.owned[o], id)
 	return id, nil
+}
+
+// makeRoom ends the sessions that are over, or else any 64th part of them. The
+// caller holds mu.
+func (t *Table) makeRoom(now time.Time) {
+	if len(t.sessions) < maxSessions {
+		return
+	}
+	t.purge(now)
+	for id := range t.sessions {
+		if len(t.sessions) < maxSessions-maxSessions/64 {
+			return
+		}
+		t.drop(id)
+	}
+}
+
+// drop ends one session. The caller holds mu.
+func (t *Table) drop(id proto.SessionID) {
+	e := t.sessions[id]
+	if e == nil {
+		return
+	}
+	delete(t.sessions, id)
+	o := e.owner()
+	t.owned[o] = slices.DeleteFunc(t.owned[o], func(other proto.SessionID) bool { return other == id })
+	if len(t.owned[o]) == 0 {
+		delete(t.owned, o)
+	}
 }
 
 // Member returns the member key of a session, or bad_session.
@@ -114,22 +169,19 @@ func (t *Table) use(id proto.SessionID) *entry {
 	}
 	now := t.clock.Now()
 	if e.over(now) {
-		delete(t.sessions, id)
+		t.drop(id)
 		return nil
 	}
 	e.used = now
 	return e
 }
 
-// EndDevice ends the sessions of a device, e.g. one that was revoked. With
-// device zero: of every device of the account.
+// EndDevice ends the sessions of a device, e.g. one that was revoked.
 func (t *Table) EndDevice(a proto.AccountID, d proto.DeviceID) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for id, e := range t.sessions {
-		if e.device != nil && e.device.Account == a && (d == proto.DeviceID{} || e.device.Device == d) {
-			delete(t.sessions, id)
-		}
+	for _, id := range slices.Clone(t.owned[deviceOwner(a, d)]) {
+		t.drop(id)
 	}
 }
 
@@ -145,7 +197,7 @@ func (t *Table) Purge() {
 func (t *Table) purge(now time.Time) {
 	for id, e := range t.sessions {
 		if e.over(now) {
-			delete(t.sessions, id)
+			t.drop(id)
 		}
 	}
 }

@@ -48,6 +48,9 @@ func TestSessionsAreOfOneKind(t *testing.T) {
 		}
 	}
 	s.EndDevice(proto.AccountID{2}, proto.DeviceID{})
+	if _, err := s.Member(m); err != nil {
+		t.Error("the end of a device's sessions ended another's")
+	}
 	if _, err := s.Device(d); err == nil {
 		t.Error("the session of a revoked device goes on")
 	}
@@ -77,5 +80,30 @@ func TestSessionsEnd(t *testing.T) {
 	s.Purge()
 	if len(s.sessions)+len(s.nonces.spent) != 0 {
 		t.Error("sessions of a wrong clock are kept")
+	}
+}
+
+func TestSessionsAreBounded(t *testing.T) {
+	s := New(&clock{time.Unix(1e9, 0)})
+	first, _ := s.OpenDevice(Device{Account: proto.AccountID{1}})
+	other, _ := s.OpenDevice(Device{Account: proto.AccountID{2}})
+	for range maxPerOwner {
+		s.OpenDevice(Device{Account: proto.AccountID{1}})
+	}
+	if len(s.sessions) != maxPerOwner+1 || s.Use(first) || !s.Use(other) {
+		t.Errorf("%d sessions", len(s.sessions))
+	}
+	for i := range maxSessions + 10 {
+		m := Member{Conversation: proto.ConversationID{byte(i), byte(i >> 8), byte(i >> 16)}}
+		if id, err := s.OpenMember(m); err != nil || !s.Use(id) {
+			t.Fatal("a table that is full takes no more", err)
+		}
+	}
+	owned := 0
+	for _, ids := range s.owned {
+		owned += len(ids)
+	}
+	if len(s.sessions) > maxSessions || owned != len(s.sessions) {
+		t.Errorf("%d sessions, %d owned", len(s.sessions), owned)
 	}
 }
