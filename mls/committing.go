@@ -215,6 +215,19 @@ func (m *making) groupInfo() (*GroupInfo, error) {
 	return m.next.groupInfo(list)
 }
 
+// groupInfo signs a GroupInfo of the epoch.
+func (e *epoch) groupInfo(extensions []Extension) (*GroupInfo, error) {
+	if err := validateExtensionList(extensions); err != nil {
+		return nil, err
+	}
+	info := &GroupInfo{GroupContext: e.context, Extensions: extensions, ConfirmationTag: e.confirmationTag, Signer: e.own}
+	a, err := e.context.CipherSuite.algorithms()
+	if err != nil {
+		return nil, err
+	}
+	return info, info.sign(a, e.signer)
+}
+
 // secretsFor is what the new member at l needs.
 func (m *making) secretsFor(l LeafIndex) *GroupSecrets {
 	s := &GroupSecrets{JoinerSecret: m.joiner, PSKs: m.t.psks}

@@ -162,6 +162,29 @@ func (a *AuthenticatedContent) publicMessage(suite *algorithms) ([]byte, error) 
 	return m.Encode()
 }
 
+// GroupInfo returns a signed GroupInfo of the current epoch, for others to join
+// by an external commit (RFC 9420, Section 12.4.3.2). With withTree it holds the
+// ratchet tree. Whoever has it can join: see the package's policy hooks.
+func (g *Group) GroupInfo(withTree bool, extensions ...Extension) (*GroupInfo, error) {
+	if err := g.sendable(); err != nil {
+		return nil, err
+	}
+	key, err := g.epoch.secrets.externalPrivate(g.suite())
+	if err != nil {
+		return nil, err
+	}
+	public, err := key.public(g.suite())
+	if err != nil {
+		return nil, err
+	}
+	pub := externalPub{public}
+	list := append([]Extension{{ExtensionExternalPub, wire.MustEncode(pub.wire)}}, extensions...)
+	if withTree {
+		list = append(list, Extension{ExtensionRatchetTree, g.RatchetTree()})
+	}
+	return g.epoch.groupInfo(list)
+}
+
 // ProposeOwnAdd is how somebody who is no member asks to be added: a message with
 // an Add of its own key package (RFC 9420, Section 12.1.8).
 func ProposeOwnAdd(groupID []byte, epoch uint64, b *KeyPackageBundle) ([]byte, error) {

@@ -3,6 +3,7 @@ package mls
 import (
 	"bytes"
 	"fmt"
+	"time"
 
 	"codeberg.org/huis/huis/internal/wire"
 )
@@ -197,6 +198,81 @@ func (g *Group) sendable() error {
 // encodedContext is the serialized GroupContext of the epoch.
 func (e *epoch) encodedContext() []byte { return wire.MustEncode(e.context.wire) }
 
+// Processed is what a message turned out to be.
+type Processed struct {
+	Kind              ContentType
+	Sender            Sender
+	Epoch             uint64
+	Generation        uint32 // PrivateMessage: of the sender's ratchet
+	AuthenticatedData []byte
+	Data              []byte        // application
+	SenderMember      Member        // sender a member: who it was in that epoch
+	Proposal          *Proposal     // proposal
+	Ref               ProposalRef   // proposal
+	Commit            *StagedCommit // commit: for Merge
+
+	// Delta is the ratchet step or the stored proposal, to be written with what
+	// the message says. Empty for a commit.
+	Delta Delta
+}
+
+// Process verifies and opens an encoded message. A commit changes nothing before
+// it is merged; an application message's key is used up; a proposal is kept for
+// a commit that names it. now only drops past epochs that are too old.
+//
+// ErrOwnMessage: an echo. ErrDuplicate: seen before. ErrStaleEpoch,
+// ErrFutureEpoch: of an epoch not held. ErrFork: a commit that another member
+// made on an ended epoch, and that is not the one merged here.
+func (g *Group) Process(now time.Time, msg []byte) (*Processed, error) {
+	if err := g.usable(); err != nil {
+		return nil, err
+	}
+	m, err := ParseMLSMessage(msg)
+	if err != nil {
+		return nil, err
+	}
+	var p *Processed
+	switch m.WireFormat {
+	case WireFormatPublicMessage:
+		p, err = g.processPublic(m.PublicMessage, msg)
+	case WireFormatPrivateMessage:
+		p, err = g.processPrivate(now, m.PrivateMessage, msg)
+	default:
+		err = invalid("6", "message is neither public nor private")
+	}
+	if err != nil {
+		return nil, err
+	}
+	if p.Commit != nil {
+		p.Commit.message = bytes.Clone(msg)
+	}
+	return p, nil
+}
+
+// Merge makes the staged commit's next epoch the current one; for a commit that
+// removes this member it ends the member's part. now is when the old epoch ended.
+// It fails only, with ErrStaleEpoch or ErrFork, if the commit is not one on the
+// current epoch.
+func (g *Group) Merge(now time.Time, c *StagedCommit) (Delta, error) {
+	if err := g.usable(); err != nil {
+		return nil, err
+	}
+	if err := onCurrent(c.current, &g.epoch.context); err != nil {
+		return nil, err
+	}
+	if c.next == nil && !c.SelfRemoved {
+		return nil, errForeignStage
+	}
+	if c.SelfRemoved {
+		return g.leave(), nil
+	}
+	before := g.tree
+	d := g.retire(now, c)
+	d = append(d, g.enter(c.next, c.nextView.tree)...)
+	d = append(d, g.storeTree(before)...)
+	return append(d, g.storeEpoch(), g.storeHead()), nil
+}
+
 // Protect encrypts an application message and returns it encoded. The delta has
 // to be durable before the message leaves.
 func (g *Group) Protect(data, aad []byte) ([]byte, Delta, error) {
@@ -235,66 +311,4 @@ func (g *Group) protect(a *AuthenticatedContent) ([]byte, Delta, error) {
 	}
 	b, err := m.Encode()
 	return b, d, err
-}
-
-// GroupInfo returns a signed GroupInfo of the current epoch, for others to join
-// by an external commit (RFC 9420, Section 12.4.3.2). With withTree it holds the
-// ratchet tree. Whoever has it can join: see the package's policy hooks.
-func (g *Group) GroupInfo(withTree bool, extensions ...Extension) (*GroupInfo, error) {
-	if err := g.sendable(); err != nil {
-		return nil, err
-	}
-	key, err := g.epoch.secrets.externalPrivate(g.suite())
-	if err != nil {
-		return nil, err
-	}
-	public, err := key.public(g.suite())
-	if err != nil {
-		return nil, err
-	}
-	pub := externalPub{public}
-	list := append([]Extension{{ExtensionExternalPub, wire.MustEncode(pub.wire)}}, extensions...)
-	if withTree {
-		list = append(list, Extension{ExtensionRatchetTree, g.RatchetTree()})
-	}
-	return g.epoch.groupInfo(list)
-}
-
-// groupInfo signs a GroupInfo of the epoch.
-func (e *epoch) groupInfo(extensions []Extension) (*GroupInfo, error) {
-	if err := validateExtensionList(extensions); err != nil {
-		return nil, err
-	}
-	info := &GroupInfo{GroupContext: e.context, Extensions: extensions, ConfirmationTag: e.confirmationTag, Signer: e.own}
-	a, err := e.context.CipherSuite.algorithms()
-	if err != nil {
-		return nil, err
-	}
-	return info, info.sign(a, e.signer)
-}
-
-// MessageHeader is what a message shows to everybody.
-type MessageHeader struct {
-	WireFormat        WireFormat
-	GroupID           []byte
-	Epoch             uint64
-	ContentType       ContentType
-	AuthenticatedData []byte
-}
-
-// Peek reads the header of a PublicMessage or PrivateMessage; it verifies nothing.
-func Peek(msg []byte) (*MessageHeader, error) {
-	m, err := ParseMLSMessage(msg)
-	if err != nil {
-		return nil, err
-	}
-	switch m.WireFormat {
-	case WireFormatPublicMessage:
-		c := &m.PublicMessage.Content
-		return &MessageHeader{m.WireFormat, c.GroupID, c.Epoch, c.ContentType, c.AuthenticatedData}, nil
-	case WireFormatPrivateMessage:
-		p := m.PrivateMessage
-		return &MessageHeader{m.WireFormat, p.GroupID, p.Epoch, p.ContentType, p.AuthenticatedData}, nil
-	}
-	return nil, invalid("6", "message is neither public nor private")
 }

@@ -10,30 +10,6 @@ import (
 	"codeberg.org/huis/huis/internal/wire"
 )
 
-// Merge makes the staged commit's next epoch the current one; for a commit that
-// removes this member it ends the member's part. now is when the old epoch ended.
-// It fails only, with ErrStaleEpoch or ErrFork, if the commit is not one on the
-// current epoch.
-func (g *Group) Merge(now time.Time, c *StagedCommit) (Delta, error) {
-	if err := g.usable(); err != nil {
-		return nil, err
-	}
-	if err := onCurrent(c.current, &g.epoch.context); err != nil {
-		return nil, err
-	}
-	if c.next == nil && !c.SelfRemoved {
-		return nil, errForeignStage
-	}
-	if c.SelfRemoved {
-		return g.leave(), nil
-	}
-	before := g.tree
-	d := g.retire(now, c)
-	d = append(d, g.enter(c.next, c.nextView.tree)...)
-	d = append(d, g.storeTree(before)...)
-	return append(d, g.storeEpoch(), g.storeHead()), nil
-}
-
 // onCurrent tells whether v is the epoch of current, in the same history.
 func onCurrent(v *GroupView, current *GroupContext) error {
 	if v.context.Epoch != current.Epoch || !bytes.Equal(v.context.GroupID, current.GroupID) {

@@ -216,3 +216,29 @@ func decode(b []byte, fields func(*wire.Codec)) error {
 	}
 	return nil
 }
+
+// MessageHeader is what a message shows to everybody.
+type MessageHeader struct {
+	WireFormat        WireFormat
+	GroupID           []byte
+	Epoch             uint64
+	ContentType       ContentType
+	AuthenticatedData []byte
+}
+
+// Peek reads the header of a PublicMessage or PrivateMessage; it verifies nothing.
+func Peek(msg []byte) (*MessageHeader, error) {
+	m, err := ParseMLSMessage(msg)
+	if err != nil {
+		return nil, err
+	}
+	switch m.WireFormat {
+	case WireFormatPublicMessage:
+		c := &m.PublicMessage.Content
+		return &MessageHeader{m.WireFormat, c.GroupID, c.Epoch, c.ContentType, c.AuthenticatedData}, nil
+	case WireFormatPrivateMessage:
+		p := m.PrivateMessage
+		return &MessageHeader{m.WireFormat, p.GroupID, p.Epoch, p.ContentType, p.AuthenticatedData}, nil
+	}
+	return nil, invalid("6", "message is neither public nor private")
+}

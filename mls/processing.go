@@ -9,57 +9,6 @@ import (
 	"codeberg.org/huis/huis/internal/wire"
 )
 
-// Processed is what a message turned out to be.
-type Processed struct {
-	Kind              ContentType
-	Sender            Sender
-	Epoch             uint64
-	Generation        uint32 // PrivateMessage: of the sender's ratchet
-	AuthenticatedData []byte
-	Data              []byte        // application
-	SenderMember      Member        // sender a member: who it was in that epoch
-	Proposal          *Proposal     // proposal
-	Ref               ProposalRef   // proposal
-	Commit            *StagedCommit // commit: for Merge
-
-	// Delta is the ratchet step or the stored proposal, to be written with what
-	// the message says. Empty for a commit.
-	Delta Delta
-}
-
-// Process verifies and opens an encoded message. A commit changes nothing before
-// it is merged; an application message's key is used up; a proposal is kept for
-// a commit that names it. now only drops past epochs that are too old.
-//
-// ErrOwnMessage: an echo. ErrDuplicate: seen before. ErrStaleEpoch,
-// ErrFutureEpoch: of an epoch not held. ErrFork: a commit that another member
-// made on an ended epoch, and that is not the one merged here.
-func (g *Group) Process(now time.Time, msg []byte) (*Processed, error) {
-	if err := g.usable(); err != nil {
-		return nil, err
-	}
-	m, err := ParseMLSMessage(msg)
-	if err != nil {
-		return nil, err
-	}
-	var p *Processed
-	switch m.WireFormat {
-	case WireFormatPublicMessage:
-		p, err = g.processPublic(m.PublicMessage, msg)
-	case WireFormatPrivateMessage:
-		p, err = g.processPrivate(now, m.PrivateMessage, msg)
-	default:
-		err = invalid("6", "message is neither public nor private")
-	}
-	if err != nil {
-		return nil, err
-	}
-	if p.Commit != nil {
-		p.Commit.message = bytes.Clone(msg)
-	}
-	return p, nil
-}
-
 // checkHeader compares what a message says it belongs to with this group.
 func (g *Group) checkHeader(groupID []byte, epoch uint64) error {
 	if !bytes.Equal(groupID, g.epoch.context.GroupID) {
