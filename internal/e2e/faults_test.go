@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -162,23 +161,7 @@ func (s shifted) Now() time.Time { return time.Now().Add(time.Duration(s)) }
 func TestClockWrongByADay(t *testing.T) {
 	for _, by := range []time.Duration{26 * time.Hour, -26 * time.Hour} {
 		t.Run(by.String(), func(t *testing.T) {
-			s := &Server{Huis: *binary, Peaks: &Peaks{}}
-			ready := make(chan serve.Event, 10)
-			ctx, stop := context.WithCancel(context.Background())
-			ended := make(chan error, 1)
-			go func() {
-				ended <- serve.Run(ctx, serve.Config{
-					Data: t.TempDir(), Listen: "127.0.0.1:0", Clock: shifted(by), Event: func(e serve.Event) { ready <- e },
-				})
-			}()
-			t.Cleanup(func() { stop(); <-ended })
-			select {
-			case e := <-ready:
-				s.URL, s.Invite = e.URL, e.Invite
-			case err := <-ended:
-				ended <- err
-				t.Fatal(err)
-			}
+			s := started(t, func(c *serve.Config) { c.Clock = shifted(by) })
 			alice, _ := join(t, s, nil, "alice")
 			bob, _ := join(t, s, alice, "bob")
 			must(t, alice, "chat", "new", "kitchen", "@bob")
