@@ -22,7 +22,7 @@ const FollowWithin = 7 * 24 * time.Hour
 
 // InvalidError says which rule a link breaks.
 type InvalidError struct {
-	Rule   string // a word, such as "signature"; docs/validation.md lists them
+	Rule   string // a word, see Append
 	Reason string
 }
 
@@ -155,7 +155,22 @@ func (c Chain) Leaf(id DeviceID, m MessagePublicKey, now time.Time) Standing {
 }
 
 // Append verifies that link continues the chain and returns the state after
-// it. c itself stays as it is. Errors are *InvalidError or of ParseLink.
+// it. c itself stays as it is. Errors are of ParseLink or an *InvalidError with
+// one of these rules; TestRefusals breaks each:
+//
+//	closed     nothing follows a RESET or TOMBSTONE
+//	length     at most MaxLinks links and MaxDevices live devices
+//	seq, prev  the link is the next one, and names the hash of the one before
+//	genesis    GENESIS is the first link and no other
+//	time       no link is older than the one before, or beyond the year 9999
+//	signer     a live device signs; recovery, if set, signs ADD_DEVICE alone;
+//	           the first device signs GENESIS
+//	signature  by the signer's chain key (D) or the recovery key
+//	type, body the type is known and the body is exactly of that type
+//	device     identifiers are new; REVOKE names a live device, not the last
+//	key        no key ever comes twice, for whatever purpose
+//	proof      new D and M sign for account and device that they are theirs
+//	successor  RESET names another account
 func (c Chain) Append(link []byte) (Chain, error) {
 	l, err := ParseLink(link)
 	if err != nil {

@@ -111,7 +111,7 @@ func explain(err error) (text, hint string, code int) {
 	case errors.As(err, &safety):
 		return safety.Error(), safety.Hint(), exitSafety
 	case errors.As(err, &damaged):
-		return damaged.Error(), "put back an unharmed copy of the disk, or move the folder away and link this device anew from another one: huis link", exitFailed
+		return damaged.Error(), damaged.Hint(), exitFailed
 	case errors.As(err, &hinter):
 		return text, hinter.Hint(), exitFailed
 	case errors.As(err, &refused):

@@ -80,8 +80,8 @@ func (e *DamagedError) Error() string {
 
 // Hint returns what the person can do.
 func (e *DamagedError) Hint() string {
-	return "move the folder " + e.Where + " away, keep it, and link this device again with `huis link`; " +
-		"do not put an older copy of it in its place"
+	return "move the folder " + e.Where + " away, keep it, and link this device anew from another one: huis link; " +
+		"an older copy of the folder does not help, its keys are used"
 }
 
 // ValidateBatch returns an error if b names a key twice or not at all.

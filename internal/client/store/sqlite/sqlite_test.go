@@ -192,6 +192,33 @@ func TestDamage(t *testing.T) {
 	}
 }
 
+func TestDiskFull(t *testing.T) {
+	ctx := context.Background()
+	path := filepath.Join(t.TempDir(), "state.db")
+	s := open(t, path)
+	fill(t, s, 3)
+	if _, err := s.db.Exec("PRAGMA max_page_count = 40"); err != nil {
+		t.Fatal(err)
+	}
+	large := store.Batch{Base: 3, Put: []store.Record{{Key: "large", Value: make([]byte, 1<<20)}, {Key: "state", Value: nil}}}
+	if _, err := s.Commit(ctx, large); !errors.Is(err, store.ErrFull) {
+		t.Fatalf("commit: %v", err)
+	}
+	// Nothing of it was kept, and what fits goes on.
+	if v, err := s.Get(ctx, "state"); err != nil || string(v) != "2" {
+		t.Errorf("state is %q, %v", v, err)
+	}
+	if _, err := s.Commit(ctx, store.Batch{Base: 3, Put: []store.Record{{Key: "small"}}}); err != nil {
+		t.Error(err)
+	}
+	s.Close()
+	s = open(t, path)
+	defer s.Close()
+	if err := s.Check(ctx); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestReplacedValuesAreErased(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, filepath.Join(dir, "state.db"))
