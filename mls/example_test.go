@@ -74,7 +74,7 @@ func pair() (alice, bob *client) {
 	delta, err := alice.group.Merge(now, commit)
 	check(err)
 	alice.write(delta)
-	bob.group, delta, err = mls.Join(commit.Welcome(), bundle, mls.JoinOptions{Now: now}, mls.Options{})
+	bob.group, delta, err = mls.Join(commit.Welcome(), bundle, mls.JoinOptions{}, mls.Options{})
 	check(err)
 	bob.write(delta)
 	return alice, bob
@@ -106,7 +106,7 @@ func Example() {
 	alice.write(delta)
 
 	// Bob enters the epoch the commit began.
-	bob.group, delta, err = mls.Join(commit.Welcome(), bundle, mls.JoinOptions{Now: now}, mls.Options{})
+	bob.group, delta, err = mls.Join(commit.Welcome(), bundle, mls.JoinOptions{}, mls.Options{})
 	check(err)
 	bob.write(delta)
 

@@ -130,6 +130,6 @@ func FuzzJoin(f *testing.F) {
 		if w == nil {
 			w = i.close(i.alice, i.dave.bundle.KeyPackage)
 		}
-		_, _, _ = Join(w, i.dave.bundle, JoinOptions{Now: testTime}, Options{})
+		_, _, _ = Join(w, i.dave.bundle, JoinOptions{}, Options{})
 	})
 }

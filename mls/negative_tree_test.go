@@ -265,7 +265,7 @@ func (i *invitation) close(signer *device, kp *KeyPackage) *Welcome {
 // refuse wants dave not to join by the altered Welcome.
 func (i *invitation) refuse(what, section string, w *Welcome, opt Options) {
 	i.Helper()
-	g, _, err := Join(w, i.dave.bundle, JoinOptions{Now: testTime}, opt)
+	g, _, err := Join(w, i.dave.bundle, JoinOptions{}, opt)
 	var bad *InvalidError
 	if !errors.As(err, &bad) || bad.Section != section || g != nil {
 		i.Errorf("%s: got %v, want a breach of Section %s", what, err, section)
@@ -276,7 +276,7 @@ func TestUnalteredInvitationLeadsIn(t *testing.T) {
 	for _, noPath := range []bool{true, false} {
 		i := newInvitation(t, CommitOptions{NoPath: noPath})
 		w := i.close(i.alice, i.dave.bundle.KeyPackage)
-		if _, _, err := Join(w, i.dave.bundle, JoinOptions{Now: testTime}, Options{}); err != nil {
+		if _, _, err := Join(w, i.dave.bundle, JoinOptions{}, Options{}); err != nil {
 			t.Errorf("without path: %v: %v", noPath, err)
 		}
 	}
@@ -345,10 +345,10 @@ func TestWelcomeWithAnUnknownPSKIsAnError(t *testing.T) {
 	g.alice.group.opt.PSKs = func(*PreSharedKeyID) (Secret, error) { return make(Secret, 32), nil }
 	c := must(g.alice.group.Commit(testTime, CommitOptions{TreeInWelcome: true,
 		Proposals: []Proposal{add(dave.keyPackage()), psk(must(ExternalPSK(1, []byte("psk"))))}}))
-	if _, _, err := Join(c.Welcome(), dave.bundle, JoinOptions{Now: testTime}, Options{}); !errors.Is(err, errNoPSK) {
+	if _, _, err := Join(c.Welcome(), dave.bundle, JoinOptions{}, Options{}); !errors.Is(err, errNoPSK) {
 		t.Errorf("got %v", err)
 	}
 	wrong := func(*PreSharedKeyID) (Secret, error) { return bytes.Repeat([]byte{1}, 32), nil }
-	_, _, err := Join(c.Welcome(), dave.bundle, JoinOptions{Now: testTime, PSKs: wrong}, Options{})
+	_, _, err := Join(c.Welcome(), dave.bundle, JoinOptions{PSKs: wrong}, Options{})
 	wantInvalid(t, err, "12.4.3.1")
 }

@@ -105,7 +105,6 @@ type LeafOptions struct {
 type JoinOptions struct {
 	RatchetTree *RatchetTree // nil: in the Welcome
 	PSKs        PSKSource    // nil: Options.PSKs
-	Now         time.Time    // not compared with the lifetimes of others' leaves
 	// Predecessor is the group this one re-initializes or branches from
 	// (RFC 9420, Sections 11.2, 11.3); nil if it is neither.
 	Predecessor *Group

@@ -91,7 +91,7 @@ func (s shape) pair(t testing.TB) *pair {
 func (p *pair) makeFull(t testing.TB) {
 	f := newFullTree(t, p.suite, p.members)
 	w, tree := f.welcome()
-	g, _, err := mls.Join(w, f.joiner, mls.JoinOptions{RatchetTree: tree, Now: now}, mls.Options{})
+	g, _, err := mls.Join(w, f.joiner, mls.JoinOptions{RatchetTree: tree}, mls.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -151,7 +151,7 @@ func (p *pair) finish(t testing.TB, c *mls.StagedCommit) {
 
 func (p *pair) join(t testing.TB) *mls.Group {
 	far := mls.Options{MaxForward: 1 << 30, MaxSkipped: 1} // messages of the sending benchmark are not read
-	g, _, err := mls.Join(p.welcome, p.bundle, mls.JoinOptions{RatchetTree: p.tree, Now: now}, far)
+	g, _, err := mls.Join(p.welcome, p.bundle, mls.JoinOptions{RatchetTree: p.tree}, far)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -183,7 +183,7 @@ func (t *tx) join(j *joining) error {
 	if err != nil {
 		return useless("%v", err)
 	}
-	g, delta, err := mls.Join(j.welcome, j.bundle, mls.JoinOptions{RatchetTree: tree, Now: t.c.now()}, t.options())
+	g, delta, err := mls.Join(j.welcome, j.bundle, mls.JoinOptions{RatchetTree: tree}, t.options())
 	if err != nil {
 		return useless("%v", err)
 	}
