@@ -278,3 +278,25 @@ func hasPart(pkg, part string) bool {
 		return bytes.Contains(text, []byte(`"`+part+`"`)) || bytes.Contains(text, []byte(`{"`+strings.TrimPrefix(part, "liar-")+`",`))
 	})
 }
+
+var direct = regexp.MustCompile(`(?m)^\t(\S+) v\S+$`) // a requirement without "// indirect"
+
+func TestEveryDependencyHasItsReason(t *testing.T) {
+	mod, err := os.ReadFile("go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	reasons, err := os.ReadFile("docs/decisions/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := direct.FindAllSubmatch(mod, -1)
+	if len(all) < 5 {
+		t.Fatalf("%d dependencies found", len(all))
+	}
+	for _, m := range all {
+		if !bytes.Contains(reasons, []byte("`"+string(m[1]))) {
+			t.Errorf("docs/decisions gives no reason for %s", m[1])
+		}
+	}
+}
