@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"codeberg.org/huis/huis/internal/client/content"
 	"codeberg.org/huis/huis/internal/proto"
@@ -204,12 +205,26 @@ func (t *tx) applyRead(r *readMark) error {
 	return errors.Join(t.saveMeta(cv), t.save(readKey(r.Conversation), r.wire))
 }
 
+// tellReadEvery gathers read marks, so that reading does not send a message each.
+const tellReadEvery = time.Minute
+
+// toldKey holds when marks were told last, Unix seconds.
+const toldKey = "readtold"
+
 // tellRead tells the own devices how far this one has read, what it has not
-// told before. Marks are gathered so that reading does not send a message each.
+// told before.
 func (c *Client) tellRead(ctx context.Context) error {
 	return c.step(ctx, func(t *tx) error {
 		if _, ok, err := t.ownConversation(); err != nil || !ok {
 			return err
+		}
+		var last uint64
+		told := func(c *wire.Codec) { wire.Uint64(c, &last) }
+		if err := t.load(toldKey, told); err != nil {
+			return err
+		}
+		if since := t.c.now().Sub(time.Unix(int64(last), 0)); since >= 0 && since < tellReadEvery {
+			return nil
 		}
 		ids, err := t.conversations()
 		if err != nil {
@@ -220,15 +235,15 @@ func (c *Client) tellRead(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			var told readMark
-			if err := t.load(readKey(id), told.wire); err != nil {
+			var mark readMark
+			if err := t.load(readKey(id), mark.wire); err != nil {
 				return err
 			}
-			if cv.meta.Read <= told.Seq || cv.meta.Policy.Kind == kindDevices {
+			if cv.meta.Read <= mark.Seq || cv.meta.Policy.Kind == kindDevices {
 				continue
 			}
-			mark := readMark{Conversation: id, Seq: cv.meta.Read}
-			if err := errors.Join(t.save(readKey(id), mark.wire), t.tellOwn(eventRead, mark.wire)); err != nil {
+			mark, last = readMark{Conversation: id, Seq: cv.meta.Read}, uint64(max(0, t.c.now().Unix()))
+			if err := errors.Join(t.save(toldKey, told), t.save(readKey(id), mark.wire), t.tellOwn(eventRead, mark.wire)); err != nil {
 				return err
 			}
 		}

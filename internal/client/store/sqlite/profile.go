@@ -115,10 +115,10 @@ func makeKey(dir string) (store.DeviceKey, error) {
 	if errors.Is(err, fs.ErrExist) {
 		return readKey(dir)
 	}
-	if err != nil {
-		return key, err
+	if err != nil { // not every file system has links
+		err = os.Rename(f.Name(), filepath.Join(dir, keyFile))
 	}
-	return key, syncDir(dir)
+	return key, errors.Join(err, syncDir(dir))
 }
 
 // syncDir makes a new name durable, where the system can.
