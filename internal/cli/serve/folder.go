@@ -11,6 +11,7 @@ import (
 // The files of a data folder:
 //
 //	huis.db, blobs/    the store
+//	log/               the public log of the accounts' chains
 //	lock               held by the running server
 //	address.json       the address listened on last, so that :0 stays the same
 //	first-invitation   the first invitation's secret, until somebody has joined
