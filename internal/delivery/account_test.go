@@ -432,3 +432,23 @@ func TestRunStopsWithItsContext(t *testing.T) {
 		t.Error("still running")
 	}
 }
+
+// Who is no member, a removed one perhaps, does not use up a conversation's share.
+func TestStrangersCannotThrottleAConversation(t *testing.T) {
+	r := newRig(t)
+	c := r.chat(1)
+	for range 4100 {
+		_, err := r.send(c, storetest.NewKey(), 1)
+		r.refused(err, proto.NotMember)
+	}
+	_, err := r.send(c, c.Keys[0], 1)
+	r.must(err)
+	busy := false
+	for range 1100 {
+		_, err := r.send(c, c.Keys[0], 1)
+		busy = busy || errors.Is(err, proto.Busy)
+	}
+	if !busy {
+		t.Error("one member may send without end")
+	}
+}

@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"codeberg.org/huis/huis/internal/delivery/store"
@@ -82,18 +83,12 @@ func (s *Service) Append(ctx context.Context, r *proto.AppendRequest) (*proto.Ap
 	if err != nil {
 		return nil, err
 	}
-	release := func() {}
-	if e.Kind == proto.KindNotice {
-		if release, err = s.notice(ctx, &sub); err != nil {
-			return nil, err
-		}
-	} else if err := s.throttles.entry(s.Clock.Now(), e); err != nil {
+	release, err := s.throttleAppend(ctx, &sub)
+	if err != nil {
 		return nil, err
 	}
 	a, err := s.Store.Append(ctx, sub)
-	if err != nil || a.Known {
-		release()
-	}
+	release(a, err)
 	if err != nil {
 		return nil, err
 	}
@@ -104,6 +99,25 @@ func (s *Service) Append(ctx context.Context, r *proto.AppendRequest) (*proto.Ap
 		}
 	}
 	return &proto.AppendResponse{Receipt: a.Receipt}, nil
+}
+
+// throttleAppend takes an entry's share of the throttles; release is told the
+// outcome and gives back what is due.
+func (s *Service) throttleAppend(ctx context.Context, sub *store.Submission) (release func(store.Accepted, error), err error) {
+	if sub.Entry.Kind == proto.KindNotice {
+		back, err := s.notice(ctx, sub)
+		return func(a store.Accepted, err error) {
+			if err != nil || a.Known {
+				back()
+			}
+		}, err
+	}
+	back, err := s.throttles.entry(s.Clock.Now(), sub.Entry)
+	return func(_ store.Accepted, err error) {
+		if errors.Is(err, proto.NotMember) {
+			back()
+		}
+	}, err
 }
 
 // notice checks what only notices have: their type and their own throttle. The
@@ -180,10 +194,16 @@ func (s *Service) throttleCommit(ctx context.Context, sub *store.Submission) (re
 	if known, err := s.known(ctx, sub); known || err != nil {
 		return func() {}, err
 	}
-	if err := s.throttles.entry(s.Clock.Now(), sub.Entry); err != nil {
+	share, err := s.throttles.entry(s.Clock.Now(), sub.Entry)
+	if err != nil {
 		return nil, err
 	}
-	return s.throttles.commit(s.Clock.Now(), sub.Entry)
+	turn, err := s.throttles.commit(s.Clock.Now(), sub.Entry)
+	if err != nil {
+		share()
+		return nil, err
+	}
+	return func() { share(); turn() }, nil
 }
 
 func (s *Service) known(ctx context.Context, sub *store.Submission) (bool, error) {

@@ -115,17 +115,19 @@ func (t *throttles) purge(now time.Time) {
 	}
 }
 
-// entry is the general limit on a conversation and a member key.
-func (t *throttles) entry(now time.Time, e *proto.Entry) error {
-	release, wait := t.memberEntries.take(now, member{e.Conversation, e.MK})
+// entry is the general limit on a conversation and a member key. release gives
+// the conversation its share back: of who turns out to be no member.
+func (t *throttles) entry(now time.Time, e *proto.Entry) (release func(), err error) {
+	own, wait := t.memberEntries.take(now, member{e.Conversation, e.MK})
 	if wait > 0 {
-		return proto.RefuseWait(proto.Busy, wait)
+		return nil, proto.RefuseWait(proto.Busy, wait)
 	}
-	if _, wait := t.entries.take(now, e.Conversation); wait > 0 {
-		release()
-		return proto.RefuseWait(proto.Busy, wait)
+	release, wait = t.entries.take(now, e.Conversation)
+	if wait > 0 {
+		own()
+		return nil, proto.RefuseWait(proto.Busy, wait)
 	}
-	return nil
+	return release, nil
 }
 
 func (t *throttles) commit(now time.Time, e *proto.Entry) (release func(), err error) {
