@@ -204,27 +204,8 @@ type commitBuild struct {
 }
 
 func (b *commitBuild) build() error {
-	opt, err := b.options()
+	staged, err := b.commit()
 	if err != nil {
-		return err
-	}
-	staged, err := b.cv.group.Commit(b.t.c.now(), opt)
-	if err != nil {
-		return err
-	}
-	if b.p.Keys == nil { // no joiners: the GroupInfo was not made
-		if err := b.nextKeys(staged.Next()); err != nil {
-			return err
-		}
-	}
-	excused, err := b.cv.excused(staged)
-	if err != nil {
-		return err
-	}
-	if err := checkPolicy(&b.cv.group.GroupView, staged.Next(), staged, excused); err != nil {
-		return fmt.Errorf("%w: %v", ErrForbidden, err)
-	}
-	if err := b.packages(staged); err != nil {
 		return err
 	}
 	if b.p.Staged, err = staged.MarshalBinary(); err != nil {
@@ -236,6 +217,31 @@ func (b *commitBuild) build() error {
 		Bytes: staged.Message(), ExtraHash: b.p.Extra.Hash(),
 	}
 	return b.p.Entry.Sign(b.cv.meta.Seed.key())
+}
+
+// commit makes the commit and what travels beside it.
+func (b *commitBuild) commit() (*mls.StagedCommit, error) {
+	opt, err := b.options()
+	if err != nil {
+		return nil, err
+	}
+	staged, err := b.cv.group.Commit(b.t.c.now(), opt)
+	if err != nil {
+		return nil, err
+	}
+	if b.p.Keys == nil { // no joiners: the GroupInfo was not made
+		if err := b.nextKeys(staged.Next()); err != nil {
+			return nil, err
+		}
+	}
+	excused, err := b.cv.excused(staged)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkPolicy(&b.cv.group.GroupView, staged.Next(), staged, excused); err != nil {
+		return nil, fmt.Errorf("%w: %v", ErrForbidden, err)
+	}
+	return staged, b.packages(staged)
 }
 
 // options makes the proposals and the key delta.

@@ -38,7 +38,7 @@ func TestACrashAtEveryStoreWrite(t *testing.T) {
 		for n := 1; ; n++ {
 			reached := crashAt(t, n, kept)
 			if !reached {
-				if n < 30 {
+				if n < 20 {
 					t.Fatalf("only %d writes", n)
 				}
 				break

@@ -109,7 +109,7 @@ func TestBothWriteFirst(t *testing.T) {
 	alice, bob := w.person("alice"), w.person("bob")
 	alice.net.set(func(n *wireTo) {
 		n.before = func(m proto.Method) error {
-			if m == proto.Commit { // bob's first message comes in between
+			if m == proto.Create { // bob's first message comes in between
 				return errCut
 			}
 			return nil
@@ -250,4 +250,56 @@ func TestReadReceiptsComeTogether(t *testing.T) {
 	if got := bob.read("@alice"); len(got) != 3 {
 		t.Fatalf("bob sees %q", got)
 	}
+}
+
+// TestTicketsThatRanOut: the server refuses a joiner's ticket, once in a create
+// and once in a commit; another package is taken.
+func TestTicketsThatRanOut(t *testing.T) {
+	w := newWorld(t)
+	alice, bob, carol := w.person("alice"), w.person("bob"), w.person("carol")
+	spoil := func() {
+		spoiled := false
+		lie(alice, func(_ proto.Method, resp proto.Message) {
+			if r, ok := resp.(*proto.ClaimResponse); ok && !spoiled && len(r.Packages) > 0 {
+				spoiled = true
+				r.Packages[0].Ticket[0] ^= 1
+			}
+		})
+	}
+	spoil()
+	alice.newChat("plan", "bob")
+	alice.send("plan", "one")
+	bob.expect("plan", "alice: one")
+	spoil()
+	if err := alice.AddMembers(t.Context(), "plan", []string{"carol"}); err != nil {
+		t.Fatal(err)
+	}
+	alice.send("plan", "two")
+	carol.expect("plan", "alice: two")
+	w.agree("plan", alice, bob, carol)
+	if n := len(alice.inspect1("plan").Leaves); n != 3 {
+		t.Fatalf("%d devices", n)
+	}
+}
+
+// TestSomebodyWithoutKeyPackages is added as soon as there is one.
+func TestSomebodyWithoutKeyPackages(t *testing.T) {
+	w := newWorld(t)
+	alice, bob, carol := w.person("alice"), w.person("bob"), w.person("carol")
+	lie(alice, func(_ proto.Method, resp proto.Message) {
+		if r, ok := resp.(*proto.ClaimResponse); ok && len(r.Packages) > 0 && r.Packages[0].Device == carol.must().Device {
+			r.Packages = nil
+		}
+	})
+	alice.newChat("plan", "bob", "carol")
+	alice.send("plan", "one")
+	bob.expect("plan", "alice: one")
+	if s, err := alice.Status(t.Context()); err != nil || len(s.Warnings) == 0 {
+		t.Fatalf("nobody is told that carol is missing: %v", err)
+	}
+	lie(alice, nil)
+	alice.sync()
+	alice.send("plan", "two")
+	carol.expect("plan", "alice: two")
+	w.agree("plan", alice, bob, carol)
 }

@@ -244,10 +244,11 @@ func (c *Client) convSession(ctx context.Context, id proto.ConversationID) (conv
 	if ok && open.mk == mk {
 		return open, nil
 	}
-	return c.openConv(ctx, id, key)
+	return c.openConv(ctx, id, key, nil)
 }
 
-func (c *Client) openConv(ctx context.Context, id proto.ConversationID, key seed) (convSession, error) {
+// openConv opens a session; with a token one for the blobs of a create to come.
+func (c *Client) openConv(ctx context.Context, id proto.ConversationID, key seed, token *proto.Token) (convSession, error) {
 	info, err := c.info(ctx)
 	if err != nil {
 		return convSession{}, err
@@ -256,7 +257,7 @@ func (c *Client) openConv(ctx context.Context, id proto.ConversationID, key seed
 	if err != nil {
 		return convSession{}, err
 	}
-	req := proto.OpenRequest{Conversation: id, MK: key.public(), Nonce: nonce}
+	req := proto.OpenRequest{Conversation: id, MK: key.public(), Nonce: nonce, Token: token}
 	copy(req.Sig[:], ed25519.Sign(key.key(), proto.OpenProof(nonce, info.Origin, id)))
 	open := convSession{mk: req.MK}
 	if err := c.call(ctx, Conversations, proto.Open, &req, &open.OpenResponse); err != nil {
