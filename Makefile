@@ -20,8 +20,8 @@ test: setup ## everything CI checks (about ten minutes on two cores)
 check: setup ## the quick part of `make test`: format, vet, house rules, unit tests
 	scripts/test quick
 
-sim: setup ## the long simulation; SEED=n repeats a run
-	$(GO) test ./internal/sim -run 'TestSim' -count=1 -timeout 0 -v -args -long $(if $(SEED),-seed=$(SEED))
+sim: setup ## the long simulation; SEED=n repeats a run, RUNS=n sets the seeds per scenario
+	$(GO) test ./internal/sim -run 'TestSim' -count=1 -timeout 0 -v -args -long $(if $(SEED),-seed=$(SEED)) $(if $(RUNS),-runs=$(RUNS))
 
 soak: build ## 1,000 messages, 20 attachments (one of 1 GiB), kill -9 every few seconds; writes docs/soak.md
 	$(GO) test ./internal/e2e -run 'TestSoak' -count=1 -timeout 0 -v -args -huis $(CURDIR)/bin/huis -long -report $(CURDIR)/docs/soak.md

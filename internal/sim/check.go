@@ -2,6 +2,7 @@ package sim
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -319,6 +320,27 @@ func (j *judge) reached(id string, en Entry) {
 		}
 		j.report("delivered", "message %s at %d did not reach %s", id, en.Seq, device)
 	}
+}
+
+// Describe is a conversation's log in words, to understand a violation by.
+func Describe(e *Evidence, conv ID) string {
+	var b strings.Builder
+	for _, en := range e.Logs[conv] {
+		fmt.Fprintf(&b, "%v %3d %s epoch %d by %s", conv, en.Seq, [...]string{"create", "commit", "message", "notice"}[en.Kind], en.Epoch, e.Owner[en.MK])
+		for _, mk := range en.Adds {
+			fmt.Fprintf(&b, " +%s", e.Owner[mk])
+		}
+		for _, mk := range en.Removes {
+			fmt.Fprintf(&b, " -%s", e.Owner[mk])
+		}
+		for _, device := range slices.Sorted(maps.Keys(e.Views)) {
+			if v := e.Views[device][conv]; v != nil && slices.ContainsFunc(v.Messages, func(m Message) bool { return m.Seq == en.Seq }) {
+				fmt.Fprintf(&b, " (%s)", device)
+			}
+		}
+		b.WriteString("\n")
+	}
+	return b.String()
 }
 
 // handedOut: the server gave every key only the entries from the one that made

@@ -162,7 +162,14 @@ func (p *play) judge() {
 			e.Excepted[d.Name] = true
 		}
 	}
-	for i, v := range append(Check(e), p.Net.seen.found...) {
+	found := append(Check(e), p.Net.seen.found...)
+	if len(found) > 0 {
+		p.t.Log("the logs; in brackets who shows a message:")
+		for _, conv := range sortedIDs(e.Logs) {
+			p.t.Log("\n" + Describe(e, conv))
+		}
+	}
+	for i, v := range found {
 		if i == 12 {
 			p.t.Errorf("and more")
 			break
