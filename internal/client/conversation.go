@@ -2,9 +2,9 @@ package client
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
-	"time"
 
 	"codeberg.org/huis/huis/internal/proto"
 	"codeberg.org/huis/huis/internal/wire"
@@ -159,7 +159,7 @@ func (h *head) wire(c *wire.Codec) {
 func (t *tx) options() mls.Options {
 	return mls.Options{
 		MaxPastEpochs:   3,
-		PastEpochAge:    10 * time.Minute,
+		PastEpochAge:    math.MaxInt64, // the client deletes them itself, see pastEpochAge
 		Padding:         pad,
 		CustomProposals: map[mls.ProposalType]bool{proposalReason: false},
 	}

@@ -196,10 +196,17 @@ func (c *Client) applyAll(ctx context.Context, id proto.ConversationID, entries 
 }
 
 // atHead compares the server's claim with what was verified: a head before it
-// is a log that went back.
+// is a log that went back. Else all there is has been read, and the own clock
+// may end what past epochs are kept for.
 func (c *Client) atHead(ctx context.Context, id proto.ConversationID, after, headSeq uint64) error {
 	if headSeq >= after {
-		return nil
+		return c.step(ctx, func(t *tx) error {
+			cv, err := t.conv(id)
+			if err == nil && cv != nil {
+				t.forgetOld(cv)
+			}
+			return err
+		})
 	}
 	return c.raise(ctx, id, fmt.Sprintf("the server's log of this conversation ends at entry %d; this device has verified entry %d", headSeq, after))
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"codeberg.org/huis/huis/internal/proto"
 	"codeberg.org/huis/huis/internal/wire"
@@ -248,6 +249,28 @@ func (t *tx) forgetPast(cv *conversation) {
 	m := &cv.meta
 	m.Ended = slices.DeleteFunc(m.Ended, func(e epochEnd) bool { return e.Epoch < m.Floor })
 	t.delta(cv, cv.group.ForgetPast(t.c.now(), m.Floor))
+}
+
+// pastEpochAge is how long, by the own clock, the keys of an ended epoch are
+// kept (protocol, section 5). Only a device that has read the log to its end may
+// go by it: a message taken in time waits there for one that was away.
+const pastEpochAge = 10 * time.Minute
+
+// forgetOld deletes the message keys of epochs that ended too long ago by the
+// own clock. The log has been read to its end.
+func (t *tx) forgetOld(cv *conversation) {
+	if cv.group == nil {
+		return
+	}
+	var before uint64
+	for _, p := range cv.group.PastEpochs() {
+		if t.c.now().Sub(p.EndedAt) > pastEpochAge {
+			before = max(before, p.Epoch+1)
+		}
+	}
+	if before > 0 {
+		t.delta(cv, cv.group.ForgetPast(t.c.now(), before))
+	}
 }
 
 // passed raises the floor by the time of a stamp: an entry is taken up to 60 s

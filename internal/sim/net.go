@@ -40,6 +40,8 @@ type Network struct {
 	// Liar alters answers on their way, nil = nobody does.
 	Liar func(device string, m proto.Method, req, resp proto.Message) error
 
+	// Slow adds to the time a request is under way, nil = nothing.
+	Slow func(device string, m proto.Method) time.Duration
 	// Unseen is a device the liar answers: what it is told is no evidence.
 	Unseen string
 
@@ -94,7 +96,11 @@ func (l *Line) Call(ctx context.Context, lane client.Lane, m proto.Method, req, 
 // deliver takes the request to the server and the answer back, or not.
 func (l *Line) deliver(ctx context.Context, m proto.Method, req proto.Message, body []byte) ([]byte, error) {
 	n, f := l.net, l.net.Faults
-	n.sched.Sleep(n.sched.Between(f.DelayMin, f.DelayMax))
+	under := n.sched.Between(f.DelayMin, f.DelayMax)
+	if n.Slow != nil {
+		under += n.Slow(l.device, m)
+	}
+	n.sched.Sleep(under)
 	if *l.cut || n.sched.Chance(f.Drop) {
 		return nil, l.timeout("request lost")
 	}

@@ -3,6 +3,7 @@ package sim
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"codeberg.org/huis/huis/internal/client"
@@ -85,6 +86,38 @@ func init() {
 			p.say("house", "ann/1", "cal/1", "bob/1")
 		}},
 
+		// A message is taken after the commit that ended its epoch, when a member
+		// has read that commit and goes off for a day: it reads it then.
+		{name: "away-within-the-window", tell: func(p *play) {
+			p.people("ann", "bob", "cal", "dan")
+			p.chat("ann/1", "house", "bob", "cal")
+			p.rest(5 * time.Minute)
+			p.Net.Slow = func(device string, m proto.Method) time.Duration {
+				if device == "bob/1" && m == proto.Append {
+					return 20 * time.Second
+				}
+				return 0
+			}
+			late := p.Send(p.dev("bob/1"), "house")
+			p.rest(5 * time.Second)
+			p.must(p.Do(p.dev("ann/1"), "add dan", add("house", "dan")))
+			p.must(p.Do(p.dev("cal/1"), "sync", func(ctx context.Context, c *client.Client) error { return c.Sync(ctx) }))
+			p.switchOff("cal/1")
+			p.must(p.Wait(late))
+			p.Net.Slow = nil
+			if log := p.Net.seen.log(ID(p.conversation("ann/1", "house"))); !slices.ContainsFunc(log, func(en Entry) bool {
+				return en.Kind == kindApplication && en.Epoch < epochAt(log, en.Seq)
+			}) {
+				p.t.Error("no message came after the end of its epoch: nothing is tested")
+			}
+			p.idle(time.Hour, 2*time.Hour)
+			p.rest(24 * time.Hour)
+			p.busy()
+			p.switchOn("cal/1")
+			p.rest(time.Minute)
+			p.say("house", "ann/1", "cal/1", "dan/1")
+		}},
+
 		// Clean-up of the log while everybody keeps up.
 		{name: "retention-while-present", tell: func(p *play) {
 			p.people("ann", "bob")
@@ -132,6 +165,19 @@ func again(do func(context.Context, *client.Client) error) func(context.Context,
 		}
 		return err
 	}
+}
+
+// epochAt is the epoch a log is in before an entry.
+func epochAt(log []Entry, seq uint64) (epoch uint64) {
+	for _, en := range log {
+		if en.Seq >= seq {
+			break
+		}
+		if epoch = max(epoch, en.Epoch); en.Kind == kindCommit {
+			epoch = en.Epoch + 1
+		}
+	}
+	return epoch
 }
 
 func (p *play) switchOff(name string) {
