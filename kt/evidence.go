@@ -124,16 +124,19 @@ func (r *Rollback) Verify(log NoteKey) error {
 }
 
 // FalseEpoch is proof that a log breaks its own rules: its records and batches
-// from the first epoch to the one that does not follow.
+// from the first epoch to the one that does not follow, and that a checkpoint it
+// signed begins with them.
 type FalseEpoch struct {
-	Sighting Sighting // of the last epoch, with Record
-	Records  []EpochRecord
-	Batches  [][]BatchEntry
+	Checkpoint  []byte // signed note
+	Consistency []Hash // from the log of these records to Checkpoint
+	Records     []EpochRecord
+	Batches     [][]BatchEntry
 }
 
 // Wire codes the proof.
 func (f *FalseEpoch) Wire(c *wire.Codec) {
-	f.Sighting.Wire(c)
+	wire.OpaqueMax(c, &f.Checkpoint, maxNote)
+	wire.Vector(c, &f.Consistency, func(h *Hash, c *wire.Codec) { wire.Fixed(c, h[:]) })
 	wire.Vector(c, &f.Records, (*EpochRecord).Wire)
 	wire.Vector(c, &f.Batches, func(b *[]BatchEntry, c *wire.Codec) { wire.Vector(c, b, (*BatchEntry).Wire) })
 }
@@ -141,48 +144,43 @@ func (f *FalseEpoch) Wire(c *wire.Codec) {
 // Verify tells whether the proof holds against the log with the given key.
 func (f *FalseEpoch) Verify(log NoteKey) error {
 	n := len(f.Records)
-	if f.Sighting.Record == nil || n == 0 || n != len(f.Batches) || *f.Sighting.Record != f.Records[n-1] {
-		return noProof("it does not end in the epoch it is about")
+	if n == 0 || n != len(f.Batches) {
+		return noProof("no epoch, or not one batch for each")
 	}
-	head, err := f.Sighting.Verify(log)
+	head, err := VerifyCheckpoint(f.Checkpoint, log, nil)
 	if err != nil {
 		return err
 	}
+	var tree Frontier
+	for i := range f.Records {
+		tree = tree.Append(f.Records[i].LeafHash())
+	}
+	if err := CheckConsistency(f.Consistency, tree.Size(), tree.Root(), head.Size, head.Root); err != nil {
+		return noProof("the records are not those of the checkpoint")
+	}
+	return f.breach()
+}
+
+// breach tells whether the last epoch, and no other, breaks a rule. A batch is
+// the log's own only if the record commits to it.
+func (f *FalseEpoch) breach() error {
 	var r Replay
+	last := len(f.Records) - 1
 	for i := range f.Records {
 		next, err := r.Apply(f.Records[i], f.Batches[i])
 		if err == nil {
 			r = next
 			continue
 		}
-		return f.broken(i, head, err)
+		var bad *InvalidError
+		record := &f.Records[i]
+		ours := len(f.Batches[i]) == int(record.BatchCount) && BatchRoot(f.Batches[i]) == record.BatchRoot
+		if i < last || errors.As(err, &bad) && bad.Rule == "batch" && !ours {
+			return noProof("an epoch before the last breaks a rule, or its batch is not the recorded one")
+		}
+		return nil
 	}
 	return noProof("every epoch follows its rules")
-}
-
-// broken tells whether breach, of epoch i, is the log's fault. Records before
-// the last are the log's own only if their tree is the one it signed, and a
-// batch only if the record commits to it.
-func (f *FalseEpoch) broken(i int, head Signed, breach error) error {
-	if i != len(f.Records)-1 {
-		return noProof("an epoch before the last one breaks a rule")
-	}
-	if uint64(len(f.Records)) != head.Size {
-		return noProof("the checkpoint does not end in the epoch")
-	}
-	var tree Frontier
-	for j := range f.Records {
-		tree = tree.Append(f.Records[j].LeafHash())
-	}
-	if tree.Root() != head.Root {
-		return noProof("the records are not those of the checkpoint")
-	}
-	var bad *InvalidError
-	record := &f.Records[i]
-	if errors.As(breach, &bad) && bad.Rule == "batch" && (len(f.Batches[i]) != int(record.BatchCount) || BatchRoot(f.Batches[i]) != record.BatchRoot) {
-		return noProof("the batch is not the one the epoch records")
-	}
-	return nil
 }
 
 // The kinds of evidence files.

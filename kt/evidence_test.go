@@ -117,11 +117,26 @@ func TestFalseEpochIsProved(t *testing.T) {
 	}
 	l.hashes = append(l.hashes, stored...)
 	tree := l.replay.tree.Append(r.LeafHash())
-	l.heads = append(l.heads, TreeHead{})
 	records, batches = append(records, r), append(batches, batch)
-	s := l.sighting(t, records, 3)
-	s.Checkpoint = logSigner.SignCheckpoint(4, tree.Root())
-	proof := FalseEpoch{Sighting: s, Records: records, Batches: batches}
+	tree4 := tree
+	later := tree.Append(Hash{1}) // the log went on
+	more, err := tlog.StoredHashesForRecordHash(4, tlog.Hash{1}, l.hashes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.hashes = append(l.hashes, more...)
+	consistency, err := tlog.ProveTree(5, 4, l.hashes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proof := FalseEpoch{Checkpoint: logSigner.SignCheckpoint(5, later.Root()), Records: records, Batches: batches}
+	for _, h := range consistency {
+		proof.Consistency = append(proof.Consistency, Hash(h))
+	}
+	short := FalseEpoch{Checkpoint: logSigner.SignCheckpoint(4, tree4.Root()), Records: records, Batches: batches}
+	if err := short.Verify(logSigner.Public()); err != nil {
+		t.Error(err)
+	}
 	if err := proof.Verify(logSigner.Public()); err != nil {
 		t.Fatal(err)
 	}
@@ -138,7 +153,7 @@ func TestFalseEpochIsProved(t *testing.T) {
 		}
 	}
 	good, goodRecords, goodBatches, _ := history(t, 1, 2, 3)
-	honest := FalseEpoch{Sighting: good.sighting(t, goodRecords, 2), Records: goodRecords, Batches: goodBatches}
+	honest := FalseEpoch{Checkpoint: good.sighting(t, goodRecords, 2).Checkpoint, Records: goodRecords, Batches: goodBatches}
 	if err := honest.Verify(logSigner.Public()); !errors.Is(err, ErrEvidence) {
 		t.Error("an honest log accused:", err)
 	}

@@ -294,7 +294,7 @@ func (c *Client) settleIn(ctx context.Context, inviter proto.AccountID) {
 	if inviter == (proto.AccountID{}) {
 		return
 	}
-	if err := c.refreshChain(ctx, inviter, nil); err != nil {
+	if err := c.refreshChain(ctx, inviter); err != nil {
 		c.cfg.Log.Info("the inviter's keys will be fetched later", "why", err)
 	}
 }

@@ -151,7 +151,7 @@ func (c *Client) freshChain(ctx context.Context, a proto.AccountID, maxAge time.
 	}
 	age := c.now().Sub(time.Unix(int64(r.Checked), 0))
 	if len(r.Links) == 0 || age >= maxAge || age < 0 {
-		if err := c.refreshChain(ctx, a, r.Links); err != nil {
+		if err := c.refreshChain(ctx, a); err != nil {
 			return kt.Chain{}, err
 		}
 	}
@@ -163,32 +163,87 @@ func (c *Client) freshChain(ctx context.Context, a proto.AccountID, maxAge time.
 	return chain, err
 }
 
-func (c *Client) refreshChain(ctx context.Context, a proto.AccountID, known [][]byte) error {
-	all := known
-	for {
-		var got proto.ChainResponse
-		err := c.callAccount(ctx, proto.Chain, func(s proto.SessionID) proto.Message {
-			return &proto.ChainRequest{Session: s, Account: a, From: uint32(len(all))}
-		}, &got)
-		if err != nil {
-			return err
-		}
-		all = append(all[:len(all):len(all)], got.Links...)
-		if len(got.Links) < proto.MaxLinks {
-			break
-		}
+// refreshChain fetches what the log says of an account, checks it against the
+// log as this device has replayed it, and keeps it.
+func (c *Client) refreshChain(ctx context.Context, a proto.AccountID) error {
+	var got proto.ChainProofResponse
+	err := c.callAccount(ctx, proto.ChainProof, func(s proto.SessionID) proto.Message {
+		return &proto.ChainProofRequest{Session: s, Account: a}
+	}, &got)
+	if err != nil {
+		return err
+	}
+	k, err := c.logUpTo(ctx, got.Proof.Epoch)
+	if err != nil {
+		return err
 	}
 	return c.step(ctx, func(t *tx) error {
-		if err := t.keepChain(a, all); err != nil {
+		if err := t.checkLogged(k, &got); err != nil {
 			return err
 		}
 		r, err := t.chainRecord(a)
 		if err != nil {
 			return err
 		}
+		if len(got.Links) > len(r.Links) {
+			if err := t.mayAcceptKeys(); err != nil {
+				return err
+			}
+		}
+		if err := errors.Join(t.keepChain(a, got.Links), t.keepHandle(a, got.Handle)); err != nil {
+			return err
+		}
+		if r, err = t.chainRecord(a); err != nil {
+			return err
+		}
 		r.Checked = uint64(c.now().Unix())
 		return t.save("chain/"+a.Hex(), r.wire)
 	})
+}
+
+// logUpTo makes sure that this device has replayed an epoch.
+func (c *Client) logUpTo(ctx context.Context, epoch uint64) (k logKeys, err error) {
+	var size uint64
+	err = c.step(ctx, func(t *tx) error {
+		h, err := t.logHead()
+		size = h.Size
+		return err
+	})
+	if err != nil {
+		return k, err
+	}
+	if size <= epoch || c.logDue() {
+		if err := c.syncTranslog(ctx); err != nil {
+			return k, err
+		}
+	}
+	return c.logKeys(ctx)
+}
+
+// checkLogged checks the proof of an account's links: exactly they stand in the
+// map of an epoch this device has replayed. New keys are refused while the log
+// is not in order.
+func (t *tx) checkLogged(k logKeys, got *proto.ChainProofResponse) error {
+	e, found, err := t.logEpochAt(got.Proof.Epoch)
+	if err != nil {
+		return err
+	}
+	lie := &SafetyError{
+		Reason: fmt.Sprintf("the keys the server shows for @%s do not stand in its log", got.Handle),
+		Fix:    "ask the person by another way which devices are theirs, and tell the server's operator",
+	}
+	if !found {
+		return lie
+	}
+	proof, err := labelProof(got.Proof.Map, got.Proof.VRF, got.Proof.Openings)
+	if err != nil {
+		return lie
+	}
+	leaf, err := proof.Verify(k.VRF, kt.KindAccount, []byte(got.Handle), e.Record.MapRoot, got.Links)
+	if err != nil || leaf == nil {
+		return lie
+	}
+	return nil
 }
 
 // lookup returns the account of a handle: the one this device knows, else the
@@ -212,9 +267,21 @@ func (c *Client) lookup(ctx context.Context, handle string) (a proto.AccountID, 
 	if err != nil {
 		return a, err
 	}
+	if err := c.refreshChain(ctx, got.Account); err != nil {
+		return a, err
+	}
 	return got.Account, c.step(ctx, func(t *tx) error {
+		if err := t.mayAcceptKeys(); err != nil {
+			return err
+		}
+		if named, known, err := t.accountOf(handle); err != nil || !known || named != got.Account {
+			return errors.Join(err, &SafetyError{
+				Reason: fmt.Sprintf("the account the server names for @%s has another name in its log", handle),
+				Fix:    "ask the person by another way, and tell the server's operator",
+			})
+		}
 		k := contact{Account: got.Account, Handle: handle}
-		return errors.Join(t.keepChain(got.Account, got.Links), t.keepHandle(got.Account, handle), t.tellOwn(eventContact, k.wire))
+		return t.tellOwn(eventContact, k.wire)
 	})
 }
 

@@ -26,6 +26,7 @@ type Client struct {
 	me     *identity
 	convs  map[proto.ConversationID]*conversation
 	chains map[proto.AccountID]kt.Chain
+	replay kt.Replay // of the server's log
 
 	sessions sessions
 }

@@ -253,9 +253,14 @@ func (c *Client) keepEvidence(ctx context.Context, alarm error, proof *evidence)
 	if err != nil {
 		return errors.Join(alarm, err)
 	}
+	return c.keepProof(ctx, alarm, b)
+}
+
+// keepProof stores a file and puts its place into the alarm.
+func (c *Client) keepProof(ctx context.Context, alarm error, b []byte) error {
 	sum := sha256.Sum256(b)
 	name := fmt.Sprintf("evidence-%s-%x.huis", c.now().UTC().Format("20060102-150405"), sum[:4])
-	err = c.step(ctx, func(t *tx) error {
+	err := c.step(ctx, func(t *tx) error {
 		t.put("evidence/"+name, b)
 		return nil
 	})

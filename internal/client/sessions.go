@@ -21,6 +21,7 @@ type sessions struct {
 	info    *proto.InfoResponse
 	account *proto.AccountOpenResponse
 	convs   map[proto.ConversationID]convSession
+	logSeen time.Time // when the server's log was last looked at
 }
 
 type convSession struct {

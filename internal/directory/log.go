@@ -135,7 +135,10 @@ func (s *Service) AddToLog(ctx context.Context, kind kt.MapKind, label, value []
 func (s *Service) RunLog(ctx context.Context) { s.log.Run(ctx) }
 
 // LogHead returns the newest checkpoint; future if the caller knows more.
-func (s *Service) LogHead(_ context.Context, r *proto.LogHeadRequest) (*proto.LogHeadResponse, error) {
+func (s *Service) LogHead(ctx context.Context, r *proto.LogHeadRequest) (*proto.LogHeadResponse, error) {
+	if err := s.log.Daily(ctx); err != nil {
+		return nil, err
+	}
 	h, err := s.log.Head(r.From)
 	if err != nil {
 		return nil, proto.Refuse(proto.Future)

@@ -183,9 +183,10 @@ func (l *Line) Listen(ctx context.Context, lane client.Lane, sub proto.Subscribe
 // wantLane is the lane protocol, section 14, puts a method on.
 func wantLane(m proto.Method) client.Lane {
 	switch m {
-	case proto.Info, proto.GetNonce, proto.InviteCheck, proto.Register, proto.MailboxPost, proto.MailboxFetch:
+	case proto.Info, proto.GetNonce, proto.InviteCheck, proto.Register, proto.MailboxPost, proto.MailboxFetch,
+		proto.LogHead, proto.LogEntry:
 		return client.Anonymous
-	case proto.AccountOpen, proto.Invite, proto.ChainAppend, proto.Lookup, proto.Chain, proto.Publish,
+	case proto.AccountOpen, proto.Invite, proto.ChainAppend, proto.Lookup, proto.Chain, proto.ChainProof, proto.LogEpochs, proto.Publish,
 		proto.PackageCount, proto.Claim, proto.InboxPost, proto.InboxFetch, proto.InboxAck, proto.CreateToken:
 		return client.Account
 	}

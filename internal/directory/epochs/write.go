@@ -73,6 +73,14 @@ func (l *Log) Step(ctx context.Context) error {
 	return nil
 }
 
+// Daily writes the first epoch of a new UTC day where nobody called Run.
+func (l *Log) Daily(ctx context.Context) error {
+	if l.running.Load() {
+		return nil
+	}
+	return l.Step(ctx)
+}
+
 func (l *Log) newDay() bool {
 	last, _ := l.current.Last()
 	next := kt.EpochRecord{N: last.N + 1, Time: l.time()}

@@ -1,0 +1,308 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"codeberg.org/huis/huis/internal/proto"
+	"codeberg.org/huis/huis/internal/wire"
+	"codeberg.org/huis/huis/kt"
+)
+
+// A device of a small server replays the server's whole log: it recomputes the
+// map from every batch, so that nobody has to be believed about it (protocol,
+// sections 1 and 13). What the log says never refuses a commit.
+//
+//	translog/keys      logKeys, pinned at the first contact
+//	translog/head      logHead
+//	translog/epoch/N   logEpoch
+//	translog/alarm     why no new key is accepted any more
+
+// logAge is how old the newest epoch may be before no new key is accepted:
+// there is one each day, and a clock may be off by some hours.
+const logAge = 36 * time.Hour
+
+// logKeys are the keys of the server's log.
+type logKeys struct {
+	Log kt.NoteKey
+	VRF kt.VRFPublicKey
+}
+
+func (k *logKeys) wire(c *wire.Codec) {
+	formatVersion(c)
+	k.Log.Wire(c)
+	wire.Fixed(c, k.VRF[:])
+}
+
+// logHead is the newest checkpoint this device has verified.
+type logHead struct {
+	Size       uint64
+	Root       kt.Hash
+	Checkpoint []byte // signed note
+}
+
+func (h *logHead) wire(c *wire.Codec) {
+	formatVersion(c)
+	wire.Uint64(c, &h.Size)
+	wire.Fixed(c, h.Root[:])
+	wire.OpaqueMax(c, &h.Checkpoint, proto.MaxCheckpoint)
+}
+
+// logEpoch is one epoch, with the root of the log up to it.
+type logEpoch struct {
+	Record kt.EpochRecord
+	Batch  []kt.BatchEntry
+	Root   kt.Hash
+}
+
+func (e *logEpoch) wire(c *wire.Codec) {
+	formatVersion(c)
+	e.Record.Wire(c)
+	batchWire(&e.Batch)(c)
+	wire.Fixed(c, e.Root[:])
+}
+
+func batchWire(b *[]kt.BatchEntry) func(*wire.Codec) {
+	return func(c *wire.Codec) { wire.Vector(c, b, (*kt.BatchEntry).Wire) }
+}
+
+func epochKey(n uint64) string { return fmt.Sprintf("translog/epoch/%016x", n) }
+
+func (t *tx) logHead() (h logHead, err error) {
+	if err = t.load("translog/head", h.wire); err == nil && h.Size == 0 {
+		h.Root = kt.Frontier{}.Root()
+	}
+	return h, err
+}
+
+// logEpochAt returns epoch n, which this device has replayed; found false if
+// it has not.
+func (t *tx) logEpochAt(n uint64) (e logEpoch, found bool, err error) {
+	b, err := t.get(epochKey(n))
+	if err != nil || b == nil {
+		return e, false, err
+	}
+	return e, true, wire.Decode(b, e.wire)
+}
+
+// replayed returns the log as this device has it. What is in memory is what is
+// stored, for an epoch never changes.
+func (t *tx) replayed() (kt.Replay, error) {
+	head, err := t.logHead()
+	if err != nil {
+		return kt.Replay{}, err
+	}
+	if t.c.replay.Size() > head.Size {
+		t.c.replay = kt.Replay{}
+	}
+	for r := t.c.replay; r.Size() < head.Size; t.c.replay = r {
+		e, found, err := t.logEpochAt(r.Size())
+		if err == nil && !found {
+			err = errors.New("a stored epoch of the log is missing")
+		}
+		if err != nil {
+			return r, err
+		}
+		if r, err = r.Apply(e.Record, e.Batch); err != nil {
+			return r, fmt.Errorf("stored log: %w", err)
+		}
+	}
+	return t.c.replay, nil
+}
+
+// logKeys returns the pinned keys; the first answer pins them.
+func (c *Client) logKeys(ctx context.Context) (k logKeys, err error) {
+	info, err := c.info(ctx)
+	if err != nil {
+		return k, err
+	}
+	now := logKeys{Log: kt.NoteKey{Name: info.Origin, Key: info.LogKey}, VRF: info.VRFKey}
+	err = c.step(ctx, func(t *tx) error {
+		k = logKeys{}
+		b, err := t.get("translog/keys")
+		if err != nil {
+			return err
+		}
+		if b == nil {
+			k = now
+			return t.save("translog/keys", now.wire)
+		}
+		return wire.Decode(b, k.wire)
+	})
+	if err == nil && k != now {
+		err = &SafetyError{Reason: "the server's log has another key than before", Fix: "do not add anybody; ask the operator, by another way, what happened"}
+	}
+	return k, err
+}
+
+// logInterval is how often the log is looked at while nothing else asks for it.
+const logInterval = time.Hour
+
+// logDue tells whether this process has not looked at the log for a while.
+func (c *Client) logDue() bool {
+	c.sessions.mu.Lock()
+	defer c.sessions.mu.Unlock()
+	return c.sessions.logSeen.IsZero() || c.now().Sub(c.sessions.logSeen).Abs() >= logInterval
+}
+
+func (c *Client) logLooked() {
+	c.sessions.mu.Lock()
+	defer c.sessions.mu.Unlock()
+	c.sessions.logSeen = c.now()
+}
+
+// syncTranslog brings the replayed log up to the server's newest checkpoint. A
+// *SafetyError says that the server broke the log's rules or its word; from then
+// on no new key is accepted.
+func (c *Client) syncTranslog(ctx context.Context) error {
+	k, err := c.logKeys(ctx)
+	if err != nil {
+		return err
+	}
+	var head logHead
+	var r kt.Replay
+	err = c.step(ctx, func(t *tx) (err error) {
+		if head, err = t.logHead(); err == nil {
+			r, err = t.replayed()
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	var got proto.LogHeadResponse
+	err = c.callAnon(ctx, proto.LogHead, &proto.LogHeadRequest{From: head.Size}, &got)
+	if errors.Is(err, proto.Future) {
+		return c.distrustLog(ctx, fmt.Sprintf("the server's log is shorter than the %d epochs this device has verified", head.Size), nil)
+	}
+	if err != nil {
+		return err
+	}
+	signed, err := kt.VerifyCheckpoint(got.Checkpoint, k.Log, nil)
+	if err != nil {
+		return c.distrustLog(ctx, "the server's log is not signed with its key", nil)
+	}
+	if kt.CheckConsistency(ktHashes(got.Consistency), head.Size, head.Root, signed.Size, signed.Root) != nil {
+		return c.forked(ctx, k, head, got.Checkpoint, signed.TreeHead)
+	}
+	c.logLooked()
+	if signed.Size == head.Size {
+		return nil
+	}
+	epochs, err := c.replayTo(ctx, k, &r, signed.Size)
+	if err != nil {
+		return err
+	}
+	if r.Root() != signed.Root {
+		return c.distrustLog(ctx, "the server's log does not consist of the epochs it gives out", nil)
+	}
+	return c.step(ctx, func(t *tx) error {
+		now, err := t.logHead()
+		if err != nil || now.Size > signed.Size || now.Size < head.Size {
+			return err // another process was faster
+		}
+		for i := range epochs {
+			if err := t.save(epochKey(epochs[i].Record.N), epochs[i].wire); err != nil {
+				return err
+			}
+		}
+		h := logHead{Size: signed.Size, Root: signed.Root, Checkpoint: got.Checkpoint}
+		return t.save("translog/head", h.wire)
+	})
+}
+
+func ktHashes(in []proto.Hash) []kt.Hash {
+	out := make([]kt.Hash, len(in))
+	for i, h := range in {
+		out[i] = kt.Hash(h)
+	}
+	return out
+}
+
+// replayTo fetches and replays the epochs up to a size.
+func (c *Client) replayTo(ctx context.Context, k logKeys, r *kt.Replay, size uint64) (epochs []logEpoch, err error) {
+	for r.Size() < size {
+		page, err := c.logPage(ctx, r.Size(), size)
+		if err != nil {
+			return nil, err
+		}
+		for i := range page {
+			next, err := r.Apply(page[i].Record, page[i].Batch)
+			if err != nil {
+				return nil, c.falseEpoch(ctx, k, append(epochs, page[i]), err)
+			}
+			*r = next
+			page[i].Root = next.Root()
+			epochs = append(epochs, page[i])
+		}
+	}
+	if last, ok := r.Last(); ok && last.VRFKeyHash != kt.HashVRFKey(k.VRF) {
+		return nil, c.distrustLog(ctx, "the server's log was made with another VRF key than the server names", nil)
+	}
+	return epochs, nil
+}
+
+// logPage fetches some epochs from a number on, none of them beyond size.
+func (c *Client) logPage(ctx context.Context, from, size uint64) ([]logEpoch, error) {
+	var got proto.LogEpochsResponse
+	err := c.callAccount(ctx, proto.LogEpochs, func(s proto.SessionID) proto.Message {
+		return &proto.LogEpochsRequest{Session: s, From: from}
+	}, &got)
+	if err != nil {
+		return nil, err
+	}
+	if len(got.Epochs) == 0 {
+		return nil, c.distrustLog(ctx, "the server does not give out its whole log", nil)
+	}
+	page := make([]logEpoch, 0, len(got.Epochs))
+	for _, e := range got.Epochs[:min(uint64(len(got.Epochs)), size-from)] {
+		record, err := kt.ParseEpochRecord(e.Record)
+		next := logEpoch{Record: record}
+		if err == nil {
+			err = wire.Decode(e.Batch, batchWire(&next.Batch))
+		}
+		if err != nil {
+			return nil, c.distrustLog(ctx, "the server's log cannot be read", nil)
+		}
+		page = append(page, next)
+	}
+	return page, nil
+}
+
+// distrustLog keeps the alarm, and the proof if there is one.
+func (c *Client) distrustLog(ctx context.Context, reason string, proof []byte) error {
+	err := c.step(ctx, func(t *tx) error {
+		t.put("translog/alarm", []byte(reason))
+		return nil
+	})
+	alarm := &SafetyError{Reason: reason, Fix: "no new device or person is accepted; compare with others, and talk to the server's operator"}
+	if err != nil || proof == nil {
+		return errors.Join(alarm, err)
+	}
+	return c.keepProof(ctx, alarm, proof)
+}
+
+// mayAcceptKeys tells why no new key can be accepted now, nil if it can: only a
+// log in order, and not stale, stands for one.
+func (t *tx) mayAcceptKeys() error {
+	if why, err := t.get("translog/alarm"); err != nil || why != nil {
+		if err == nil {
+			err = &SafetyError{Reason: string(why), Fix: "no new device or person is accepted; compare with others, and talk to the server's operator"}
+		}
+		return err
+	}
+	r, err := t.replayed()
+	if err != nil {
+		return err
+	}
+	last, ok := r.Last()
+	if age := t.c.now().Sub(time.Unix(int64(last.Time), 0)); !ok || age > logAge {
+		return &SafetyError{
+			Reason: fmt.Sprintf("the server's log has stood still since %s: keys newer than that cannot be checked", time.Unix(int64(last.Time), 0).UTC().Format(time.DateTime)),
+			Fix:    "what you have goes on; adding people and devices has to wait until the log goes on (is the clock of this device right?)",
+		}
+	}
+	return nil
+}
