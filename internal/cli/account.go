@@ -245,8 +245,8 @@ func (*statusCommand) Run(e *env) error {
 			Outbox   int      `json:"outbox"`
 			Log      logState `json:"log"`
 			Warnings []string `json:"warnings"`
-		}{s.Handle, s.Account, s.Device, s.Server.String(), s.Outbox, logState{Witnesses: []string{}}, warnings},
-			"you      @%s\ndevice   %s\nserver   %s\noutbox   %d waiting", s.Handle, s.Device, s.Server, s.Outbox)
+		}{s.Handle, s.Account, s.Device, s.Server.String(), s.Outbox, logState{Size: s.LogSize, Root: s.LogRoot, Witnesses: []string{}}, warnings},
+			"you      @%s\ndevice   %s\nserver   %s\noutbox   %d waiting\nlog      %d epochs checked, no witnesses", s.Handle, s.Device, s.Server, s.Outbox, s.LogSize)
 		if err != nil {
 			return err
 		}

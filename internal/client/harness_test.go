@@ -51,6 +51,7 @@ func (c *testClock) advance(d time.Duration) {
 
 // world is one real server on memory stores, and its clients.
 type world struct {
+	key     serverstore.OperatorKey
 	t       *testing.T
 	clock   *testClock
 	handler *httpapi.Handler
@@ -60,12 +61,17 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{t: t, clock: &testClock{t: time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)}, store: servermem.New()}
+	return newWorldOf(t, serverstore.NewOperatorKey())
+}
+
+// newWorldOf is a server with the keys of another, perhaps.
+func newWorldOf(t *testing.T, key serverstore.OperatorKey) *world {
+	t.Helper()
+	w := &world{t: t, key: key, clock: &testClock{t: time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)}, store: servermem.New()}
 	files, err := blobdir.Open(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
-	key := serverstore.NewOperatorKey()
 	sessions := session.New(w.clock)
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
 	w.service, err = delivery.Open(t.Context(), delivery.Config{

@@ -88,6 +88,9 @@ func (t *tx) applyApplication(cv *conversation, s *proto.Stamped, hash proto.Has
 	if err := t.gossip(cv, &opened.Head, s.Receipt.Seq); err != nil || cv.meta.Alarm != "" {
 		return err
 	}
+	if err := t.hearGossip(from, opened.Checkpoint); err != nil {
+		return err
+	}
 	r := messageRecord{From: from, Leaf: p.Sender.LeafIndex, Epoch: s.Entry.Epoch, M: p.SenderMember.SignatureKey, Envelope: p.Data}
 	return t.keepMessage(cv, s, opened.Message, &r)
 }

@@ -117,7 +117,11 @@ func (t *tx) seal(cv *conversation, n string, r *outRecord) error {
 	}
 	r.M = m.PublicKey()
 	at := content.Place{Conversation: cv.id, Epoch: cv.group.Epoch(), Leaf: uint32(r.Leaf), MK: cv.meta.Seed.public()}
-	sealed, err := content.Seal(body, at, ed25519.NewKeyFromSeed(m.Bytes()), cv.known())
+	checkpoint, err := t.logGossip()
+	if err != nil {
+		return err
+	}
+	sealed, err := content.Seal(body, at, ed25519.NewKeyFromSeed(m.Bytes()), cv.known(), checkpoint)
 	if err != nil {
 		return err
 	}

@@ -53,7 +53,7 @@ func (c *Client) Sync(ctx context.Context) error {
 			}
 		}
 	}
-	return errors.Join(append(alarms, c.seekChains(ctx))...)
+	return errors.Join(append(alarms, c.seekChains(ctx), c.settleGossip(ctx))...)
 }
 
 // accountDuties does, beside the conversations, what belongs to the own account
@@ -206,6 +206,17 @@ func (c *Client) Status(ctx context.Context) (out Status, err error) {
 			return err
 		}
 		out = Status{Handle: me.Handle, Account: me.Account.Hex(), Device: me.Device.Hex(), Server: c.server}
+		head, err := t.logHead()
+		if err != nil {
+			return err
+		}
+		out.LogSize, out.LogRoot = head.Size, head.Root.Hex()
+		var safety *SafetyError
+		if err := t.logAlarm(); errors.As(err, &safety) {
+			out.Warnings = append(out.Warnings, "the server's log: "+safety.Reason)
+		} else if err != nil {
+			return err
+		}
 		ids, err := t.conversations()
 		if err != nil {
 			return err

@@ -73,7 +73,7 @@ func (c *Client) forked(ctx context.Context, k logKeys, known logHead, checkpoin
 			c.firstDifference(ctx, &proof, own, now.Size)
 		}
 	}
-	return c.distrustLog(ctx, "the server's log was rewritten: it does not continue the log this device has verified", proof.Armored(k.Log))
+	return c.distrustProved(ctx, "the server's log was rewritten: it does not continue the log this device has verified", k, &proof)
 }
 
 // firstDifference completes the proof by the first epoch the two logs do not
@@ -118,7 +118,7 @@ func (c *Client) falseEpoch(ctx context.Context, k logKeys, news []logEpoch, bre
 		return c.distrustLog(ctx, reason, nil)
 	}
 	proof.Checkpoint, proof.Consistency = got.Checkpoint, ktHashes(got.Consistency)
-	return c.distrustLog(ctx, reason, proof.Armored(k.Log))
+	return c.distrustProved(ctx, reason, k, &proof)
 }
 
 // rootAt returns the root this device has for a size of the log; false if it

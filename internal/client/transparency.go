@@ -271,6 +271,21 @@ func (c *Client) logPage(ctx context.Context, from, size uint64) ([]logEpoch, er
 	return page, nil
 }
 
+// logProof is evidence against a log.
+type logProof interface {
+	Verify(log kt.NoteKey) error
+	Armored(log kt.NoteKey) []byte
+}
+
+// distrustProved is distrustLog with a proof, if it holds: what does not
+// convince a third person is not kept as if it did.
+func (c *Client) distrustProved(ctx context.Context, reason string, k logKeys, proof logProof) error {
+	if proof.Verify(k.Log) != nil {
+		return c.distrustLog(ctx, reason, nil)
+	}
+	return c.distrustLog(ctx, reason, proof.Armored(k.Log))
+}
+
 // distrustLog keeps the alarm, and the proof if there is one.
 func (c *Client) distrustLog(ctx context.Context, reason string, proof []byte) error {
 	err := c.step(ctx, func(t *tx) error {
@@ -287,10 +302,7 @@ func (c *Client) distrustLog(ctx context.Context, reason string, proof []byte) e
 // mayAcceptKeys tells why no new key can be accepted now, nil if it can: only a
 // log in order, and not stale, stands for one.
 func (t *tx) mayAcceptKeys() error {
-	if why, err := t.get("translog/alarm"); err != nil || why != nil {
-		if err == nil {
-			err = &SafetyError{Reason: string(why), Fix: "no new device or person is accepted; compare with others, and talk to the server's operator"}
-		}
+	if err := t.logAlarm(); err != nil {
 		return err
 	}
 	r, err := t.replayed()

@@ -80,7 +80,9 @@ type Status struct {
 	Account     string
 	Device      string
 	Server      ServerRef
-	Outbox      int // messages not yet acknowledged
+	Outbox      int    // messages not yet acknowledged
+	LogSize     uint64 // epochs of the server's log this device has replayed
+	LogRoot     string // lower-case hex of the root over them
 	Warnings    []string
 	Unreachable bool
 }

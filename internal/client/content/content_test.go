@@ -223,7 +223,7 @@ func (s sender) public() ed25519.PublicKey { return s.key.Public().(ed25519.Publ
 func TestSealedMessageOpens(t *testing.T) {
 	s, m := newSender(), text("hello")
 	head := proto.Head{Generation: proto.Generation{1}, Seq: 41, Chain: proto.Hash{2}}
-	sealed, err := Seal(m, s.at, s.key, head)
+	sealed, err := Seal(m, s.at, s.key, head, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -234,7 +234,7 @@ func TestSealedMessageOpens(t *testing.T) {
 	if opened.Message.Body != "hello" || opened.Head != head || opened.Tag != sealed.Tag {
 		t.Errorf("opened as %+v", opened.Message)
 	}
-	again, _ := Seal(m, s.at, s.key, head)
+	again, _ := Seal(m, s.at, s.key, head, nil)
 	if again.Tag == sealed.Tag {
 		t.Error("a message sealed again has the same tag")
 	}
@@ -245,12 +245,12 @@ func TestSealedMessageOpens(t *testing.T) {
 
 func TestForgedMessages(t *testing.T) {
 	s := newSender()
-	sealed, err := Seal(text("hello"), s.at, s.key, proto.Head{})
+	sealed, err := Seal(text("hello"), s.at, s.key, proto.Head{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	other := newSender()
-	foreign, _ := Seal(text("hello"), s.at, s.key, proto.Head{})
+	foreign, _ := Seal(text("hello"), s.at, s.key, proto.Head{}, nil)
 	edit := func(change func(*Envelope)) []byte {
 		var e Envelope
 		if err := wire.Decode(sealed.Data, e.Wire); err != nil {
@@ -345,7 +345,7 @@ func FuzzParse(f *testing.F) {
 
 func FuzzOpen(f *testing.F) {
 	s := newSender()
-	sealed, _ := Seal(text("hello"), s.at, s.key, proto.Head{})
+	sealed, _ := Seal(text("hello"), s.at, s.key, proto.Head{}, nil)
 	f.Add(sealed.Data, sealed.AAD)
 	f.Fuzz(func(t *testing.T, data, aad []byte) {
 		opened, err := Open(data, aad, s.at, s.public())

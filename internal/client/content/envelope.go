@@ -42,7 +42,7 @@ type Envelope struct {
 	KF         FrankingKey     // opens the tag in the authenticated data
 	Sigma      proto.Signature // by M over tag and place
 	Head       proto.Head      // the last entry the sender verified
-	Checkpoint []byte          // of the log; empty until the server keeps one
+	Checkpoint []byte          // of the log, CheckpointSize bytes; empty: none seen yet
 }
 
 const envelopeVersion = 1
@@ -76,12 +76,14 @@ type Sealed struct {
 
 // Seal signs m for its place with the sender's message key and draws a new
 // franking key. A message that must be encrypted again is sealed again.
-func Seal(m *Message, at Place, key ed25519.PrivateKey, head proto.Head) (*Sealed, error) {
+//
+// checkpoint is what the sender knows of the server's log, nil for nothing.
+func Seal(m *Message, at Place, key ed25519.PrivateKey, head proto.Head, checkpoint []byte) (*Sealed, error) {
 	b, err := m.Encode()
 	if err != nil {
 		return nil, err
 	}
-	e := Envelope{Content: b, Head: head}
+	e := Envelope{Content: b, Head: head, Checkpoint: checkpoint}
 	rand.Read(e.KF[:])
 	tag := Tag(e.KF, b)
 	copy(e.Sigma[:], ed25519.Sign(key, signed(tag, at)))
