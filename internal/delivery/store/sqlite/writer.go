@@ -19,8 +19,8 @@ const (
 	maxBatchBytes = 1 << 20
 	idle          = 2 * time.Second // then the write-ahead log is emptied
 	// rewritten is the size of a database, in bytes, up to which truncate also
-	// rewrites it: that takes as much memory, and a second on a slow disk.
-	rewritten = 64 << 20
+	// rewrites it: that takes twice its size of memory for a second or two.
+	rewritten = 32 << 20
 )
 
 // point is where a test may cut the writer off.
