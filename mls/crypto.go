@@ -19,10 +19,12 @@ import (
 // (RFC 9420, Section 5.1.2).
 const labelPrefix = "MLS 1.0 "
 
-// newHash sums b with the suite's hash.
-func (a *algorithms) digest(b []byte) []byte {
+// digest hashes the parts, one after the other, with the suite's hash.
+func (a *algorithms) digest(parts ...[]byte) []byte {
 	h := a.hash.New()
-	h.Write(b)
+	for _, b := range parts {
+		h.Write(b)
+	}
 	return h.Sum(nil)
 }
 
@@ -91,10 +93,16 @@ func RefHash(suite CipherSuite, label string, value []byte) ([]byte, error) {
 // labeled encodes {label<V>, content<V>} with the protocol's prefix, as
 // SignWithLabel and EncryptWithLabel want it.
 func labeled(label string, content []byte) []byte {
+	return must(labeledFields(label, func(c *wire.Codec) { wire.Fixed(c, content) }))
+}
+
+// labeledFields is labeled for content that is not encoded yet: a commit to many
+// is megabytes, which are then written once.
+func labeledFields(label string, content func(*wire.Codec)) ([]byte, error) {
 	l := []byte(labelPrefix + label)
-	return wire.MustEncode(func(c *wire.Codec) {
+	return wire.Encode(func(c *wire.Codec) {
 		wire.Opaque(c, &l)
-		wire.Opaque(c, &content)
+		wire.Struct(c, content)
 	})
 }
 

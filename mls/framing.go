@@ -6,10 +6,11 @@ import (
 	"codeberg.org/huis/huis/internal/wire"
 )
 
-// framedContentTBS returns what the signature covers (RFC 9420, Section 6.1).
-// context is the encoded GroupContext of the content's epoch.
+// framedContentTBS returns what is signed, its label included
+// (RFC 9420, Section 6.1). context is the encoded GroupContext of the content's
+// epoch.
 func (a *AuthenticatedContent) framedContentTBS(context []byte) ([]byte, error) {
-	return wire.Encode(func(c *wire.Codec) { a.wireTBS(c, context) })
+	return labeledFields("FramedContentTBS", func(c *wire.Codec) { a.wireTBS(c, context) })
 }
 
 func (a *AuthenticatedContent) wireTBS(c *wire.Codec, context []byte) {
@@ -29,7 +30,7 @@ func (a *AuthenticatedContent) sign(suite *algorithms, key SignaturePrivateKey, 
 	if err != nil {
 		return err
 	}
-	a.Auth.Signature, err = suite.signWithLabel(key, "FramedContentTBS", tbs)
+	a.Auth.Signature, err = suite.sign(key, tbs)
 	return err
 }
 
@@ -39,7 +40,7 @@ func (a *AuthenticatedContent) verifySignature(suite *algorithms, pub SignatureP
 	if err != nil {
 		return err
 	}
-	if suite.verifyWithLabel(pub, "FramedContentTBS", tbs, a.Auth.Signature) != nil {
+	if suite.verify(pub, tbs, a.Auth.Signature) != nil {
 		return invalid("6.1", "signature of a message does not verify")
 	}
 	return nil

@@ -218,7 +218,11 @@ func SignWithLabel(suite CipherSuite, key SignaturePrivateKey, label string, con
 var errSignatureKey = errors.New("mls: signature key is missing or of another cipher suite")
 
 func (a *algorithms) signWithLabel(key SignaturePrivateKey, label string, content []byte) ([]byte, error) {
-	b := labeled(label, content)
+	return a.sign(key, labeled(label, content))
+}
+
+// sign signs what labeled or labeledFields returned.
+func (a *algorithms) sign(key SignaturePrivateKey, b []byte) ([]byte, error) {
 	switch signer := key.signer.(type) {
 	case ed25519.PrivateKey:
 		if a.signature.curve == nil {
@@ -250,7 +254,11 @@ func VerifyWithLabel(suite CipherSuite, pub SignaturePublicKey, label string, co
 }
 
 func (a *algorithms) verifyWithLabel(pub SignaturePublicKey, label string, content, signature []byte) error {
-	b := labeled(label, content)
+	return a.verify(pub, labeled(label, content), signature)
+}
+
+// verify checks a signature over what labeled or labeledFields returned.
+func (a *algorithms) verify(pub SignaturePublicKey, b, signature []byte) error {
 	if a.signature.curve == nil {
 		if len(pub) != ed25519.PublicKeySize || !ed25519.Verify(ed25519.PublicKey(pub), b, signature) {
 			return errSignature

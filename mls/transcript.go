@@ -13,14 +13,14 @@ func (a *algorithms) confirmedTranscriptHash(interim []byte, commit *Authenticat
 	if err != nil {
 		return nil, err
 	}
-	return a.digest(append(append([]byte{}, interim...), input...)), nil
+	return a.digest(interim, input), nil
 }
 
 // interimTranscriptHash is what the next commit builds on
 // (RFC 9420, Section 8.2).
 func (a *algorithms) interimTranscriptHash(confirmed, confirmationTag []byte) []byte {
 	tag := wire.MustEncode(func(c *wire.Codec) { wire.Opaque(c, &confirmationTag) })
-	return a.digest(append(append([]byte{}, confirmed...), tag...))
+	return a.digest(confirmed, tag)
 }
 
 // confirmationTag proves knowledge of the new epoch (RFC 9420, Section 6.1).

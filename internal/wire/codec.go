@@ -18,6 +18,7 @@ package wire
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 )
 
@@ -97,6 +98,14 @@ func (c *Codec) Fail(reason string) { c.failf("%s", reason) }
 func (c *Codec) failf(format string, args ...any) {
 	if c.err == nil {
 		c.err = fmt.Errorf("%w: "+format, append([]any{ErrSyntax}, args...)...)
+	}
+}
+
+// grow makes room for n more bytes, at least doubling a buffer that is full:
+// append alone grows long ones by a quarter and so copies them five times.
+func (c *Codec) grow(n int) {
+	if cap(c.buf)-len(c.buf) < n {
+		c.buf = slices.Grow(c.buf, max(n, len(c.buf)))
 	}
 }
 

@@ -58,6 +58,7 @@ func Fixed(c *Codec, b []byte) {
 		return
 	}
 	if !c.decoding {
+		c.grow(len(b))
 		c.buf = append(c.buf, b...)
 		return
 	}
@@ -78,6 +79,7 @@ func OpaqueMax[T ~[]byte](c *Codec, v *T, max int) {
 			c.failf("vector of %d bytes, at most %d allowed", len(*v), max)
 			return
 		}
+		c.grow(longestHeader + len(*v))
 		c.buf = AppendLength(c.buf, len(*v))
 		c.buf = append(c.buf, *v...)
 		return
@@ -168,23 +170,23 @@ func Optional[T any](c *Codec, v **T, item func(*T, *Codec)) {
 const longestHeader = 4
 
 // nested writes what body writes, with its length before it. The longest header
-// is kept free and what it does not need closed up afterwards.
+// is kept free and what it does not need closed up afterwards: no body above
+// 16 KiB moves.
 func (c *Codec) nested(body func()) {
-	const longest = 4
 	start := len(c.buf)
-	c.buf = append(c.buf, make([]byte, longest)...)
+	c.buf = append(c.buf, make([]byte, longestHeader)...)
 	body()
-	n := len(c.buf) - start - longest
+	n := len(c.buf) - start - longestHeader
 	if n > MaxVector {
 		c.failf("vector of %d bytes", n)
 	}
 	if c.err != nil {
 		return
 	}
-	header := len(AppendLength(c.buf[start:start:start+longest], n))
-	if header < longest {
-		copy(c.buf[start+header:], c.buf[start+longest:])
-		c.buf = c.buf[:len(c.buf)-longest+header]
+	header := len(AppendLength(c.buf[start:start:start+longestHeader], n))
+	if header < longestHeader {
+		copy(c.buf[start+header:], c.buf[start+longestHeader:])
+		c.buf = c.buf[:len(c.buf)-longestHeader+header]
 	}
 }
 
