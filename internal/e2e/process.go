@@ -40,17 +40,32 @@ type Peaks struct {
 	max map[string]int64
 }
 
-func (p *Peaks) add(kind string, state *os.ProcessState) {
-	usage, ok := state.SysUsage().(*syscall.Rusage)
-	if !ok {
+// sampled is the time between two looks at a process. The kernel keeps the
+// maximum, so only what grows after the last look is missed.
+const sampled = 20 * time.Millisecond
+
+// watch looks at a process until it is gone. What wait reports of a child is of
+// no use: it begins with the size of the program that started it.
+func (p *Peaks) watch(kind string, pid int) {
+	if p == nil {
 		return
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.max == nil {
-		p.max = make(map[string]int64)
+	for {
+		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+		_, after, found := strings.Cut(string(status), "VmHWM:")
+		if err != nil || !found { // gone, or waiting to be buried
+			return
+		}
+		var kib int64
+		fmt.Sscan(after, &kib)
+		p.mu.Lock()
+		if p.max == nil {
+			p.max = make(map[string]int64)
+		}
+		p.max[kind] = max(p.max[kind], kib<<10)
+		p.mu.Unlock()
+		time.Sleep(sampled)
 	}
-	p.max[kind] = max(p.max[kind], int64(usage.Maxrss)<<10) // the kernel counts KiB
 }
 
 // Max returns the largest seen of a kind: "server" or a command's name.
@@ -125,9 +140,10 @@ func (d *Device) Stream(each func(Object), args ...string) error {
 	if err := d.start(cmd); err != nil {
 		return err
 	}
+	go d.Peaks.watch(args[0], cmd.Process.Pid)
 	bad := objects(stdout, each)
 	err = cmd.Wait()
-	d.ended(cmd, args[0])
+	d.ended(cmd)
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
 		return &Failure{args, exit.ExitCode(), stderr.String()}
@@ -167,13 +183,10 @@ func (d *Device) start(cmd *exec.Cmd) error {
 	return nil
 }
 
-func (d *Device) ended(cmd *exec.Cmd, command string) {
+func (d *Device) ended(cmd *exec.Cmd) {
 	d.mu.Lock()
+	defer d.mu.Unlock()
 	delete(d.running, cmd)
-	d.mu.Unlock()
-	if d.Peaks != nil {
-		d.Peaks.add(command, cmd.ProcessState)
-	}
 }
 
 // Kill ends every running process of the device with SIGKILL and says how many
@@ -240,11 +253,9 @@ func (s *Server) Start() error {
 	go func() {
 		objects(stdout, func(o Object) { s.event(o, ready) })
 		cmd.Wait()
-		if s.Peaks != nil {
-			s.Peaks.add("server", cmd.ProcessState)
-		}
 		close(gone)
 	}()
+	go s.Peaks.watch("server", cmd.Process.Pid)
 	s.mu.Lock()
 	s.cmd, s.gone = cmd, gone
 	s.mu.Unlock()

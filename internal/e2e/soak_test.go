@@ -407,11 +407,9 @@ func differences(a, b []arrived) string {
 	return out.String()
 }
 
-// memory holds every process to the limit. What the kernel reports of a child
-// includes this test's own size at the moment it was started, so it can only be
-// too much.
+// memory holds every process to the limit.
 func (s *soak) memory() {
-	s.server.Stop() // its peak counts when it has ended
+	s.server.Stop()
 	for kind, peak := range s.server.Peaks.Kinds() {
 		if peak > memoryLimit {
 			s.t.Errorf("%s held %d MiB", kind, peak>>20)

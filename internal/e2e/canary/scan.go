@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 )
 
 const (
@@ -83,7 +84,8 @@ func (p place) finding(n needle, at int64) Finding {
 func (s *Scanner) reader(p place, r io.ReaderAt, size int64) ([]Finding, error) {
 	var found []Finding
 	buf := make([]byte, min(size, int64(window+max(s.longest, prefix))))
-	inflaters := newInflaters()
+	by := idleInflaters.Get().(*inflaters)
+	defer idleInflaters.Put(by)
 	for base := int64(0); base < size; base += window {
 		n, err := r.ReadAt(buf, base)
 		if err != nil && err != io.EOF {
@@ -94,7 +96,7 @@ func (s *Scanner) reader(p place, r io.ReaderAt, size int64) ([]Finding, error) 
 			for _, hit := range s.match(buf[i:n]) {
 				found = append(found, p.finding(hit, at))
 			}
-			found = append(found, s.inflate(p, buf[i:n], r, at, size, inflaters)...)
+			found = append(found, s.inflate(p, buf[i:n], r, at, size, by)...)
 		}
 	}
 	return found, nil
@@ -105,6 +107,8 @@ type inflaters struct {
 	raw, zlib io.ReadCloser
 	gzip      *gzip.Reader
 }
+
+var idleInflaters = sync.Pool{New: func() any { return newInflaters() }}
 
 func newInflaters() *inflaters {
 	empty := bytes.NewReader([]byte{0x78, 0x9c, 3, 0, 0, 0, 0, 1})
