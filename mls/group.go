@@ -220,7 +220,9 @@ type Processed struct {
 // it is merged; an application message's key is used up; a proposal is kept for
 // a commit that names it. now only drops past epochs that are too old.
 //
-// ErrOwnMessage: an echo. ErrDuplicate: seen before. ErrStaleEpoch,
+// ErrOwnMessage: an echo; of a PrivateMessage it says only that its sender data,
+// which any member could write, names this one: compare it with what was sent.
+// ErrDuplicate: seen before. ErrStaleEpoch,
 // ErrFutureEpoch: of an epoch not held. ErrFork: a commit that another member
 // made on an ended epoch, and that is not the one merged here.
 func (g *Group) Process(now time.Time, msg []byte) (*Processed, error) {
