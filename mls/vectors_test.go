@@ -232,7 +232,10 @@ func TestVectors(t *testing.T) {
 			t.Errorf("%s: nothing runs this file", name)
 			continue
 		}
-		t.Run(strings.TrimSuffix(name, ".json"), func(t *testing.T) { runVectorFile(t, name, files[name]) })
+		t.Run(strings.TrimSuffix(name, ".json"), func(t *testing.T) {
+			t.Parallel()
+			runVectorFile(t, name, files[name])
+		})
 	}
 }
 
