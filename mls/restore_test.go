@@ -6,6 +6,8 @@ import (
 	"maps"
 	"math/rand/v2"
 	"testing"
+
+	"codeberg.org/huis/huis/internal/wire"
 )
 
 // usedStore is bob's store after some life: past epochs, skipped keys, a proposal.
@@ -62,6 +64,20 @@ func TestDamagedStateNeverPanics(t *testing.T) {
 	}
 	if refused < tried/2 {
 		t.Errorf("only %d of %d damaged stores were refused", refused, tried)
+	}
+}
+
+func TestAnOwnLeafOutsideTheTreeIsAnError(t *testing.T) {
+	g, store := usedStore(t)
+	from := func(s map[string][]byte) getter { return func(k string) ([]byte, error) { return s[k], nil } }
+	for _, own := range []LeafIndex{3, 257, 1 << 31} {
+		e := must(read(from(store), epochKey(g.bob.group.Epoch()), (*epoch).wire))
+		e.own = own
+		damaged := maps.Clone(store)
+		damaged[epochKey(g.bob.group.Epoch())] = wire.MustEncode(e.wire)
+		if _, err := Restore(from(damaged), g.bob.opt); err == nil {
+			t.Errorf("leaf %d of three is restored", own)
+		}
 	}
 }
 

@@ -169,6 +169,9 @@ func (g *Group) restorePast(get getter, n uint64, next *ratchetTree) (*pastEpoch
 	if err != nil {
 		return nil, err
 	}
+	if tree.leaf(r.own) == nil {
+		return nil, fmt.Errorf("mls: stored record %s is damaged: there is no leaf %d", pastKey(n), r.own)
+	}
 	secrets, err := restoreSecretTree(tree.suite, keysPrefix(n), r.leaves, get)
 	if err != nil {
 		return nil, err
@@ -221,6 +224,9 @@ func Restore(get func(key string) ([]byte, error), opt Options) (*Group, error) 
 	g.proposals = proposalCache{suite: g.Suite()}
 	if h.removed {
 		return g, nil
+	}
+	if tree.leaf(e.own) == nil {
+		return nil, fmt.Errorf("mls: stored record %s is damaged: there is no leaf %d", epochKey(h.epoch), e.own)
 	}
 	for _, restore := range []func(getter, *head) error{g.restoreKeys, g.restoreProposals, g.restorePasts} {
 		if err := restore(get, h); err != nil {
