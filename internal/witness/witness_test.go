@@ -153,7 +153,7 @@ func TestAWitnessFollowsOneHistory(t *testing.T) {
 func TestAWitnessRefuses(t *testing.T) {
 	l := newLog(t, "log.example", 5, 5)
 	c := served(t, open(t, t.TempDir(), l.signer.Public()))
-	o, p, cp := l.request(t, 0, 5)
+	o, p, _ := l.request(t, 0, 5)
 	other := signer(t, "log.example", 2).SignCheckpoint(5, l.roots[5])
 	unknown := signer(t, "unknown.example", 2).SignCheckpoint(5, l.roots[5])
 	for what, c1 := range map[string]struct {
@@ -169,7 +169,7 @@ func TestAWitnessRefuses(t *testing.T) {
 			t.Errorf("%.40q: %v", body, err)
 		}
 	}
-	o, p, cp = l.request(t, 0, 5)
+	o, p, cp := l.request(t, 0, 5)
 	c.Key = signer(t, "witness.example", 8).Public()
 	if _, err := c.AddCheckpoint(t.Context(), l.signer.Public(), o, p, cp); err == nil {
 		t.Error("the cosignature of another witness accepted")
