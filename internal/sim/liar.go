@@ -140,12 +140,3 @@ func LieRollBack(_ *Liar, r *proto.ReadResponse) {
 	r.Entries = nil
 	r.HeadSeq = 1
 }
-
-// LieStale shows nothing new: the log stands still. On its own this is what a
-// slow server does too; it shows only by what others say.
-func LieStale(_ *Liar, r *proto.ReadResponse) {
-	if len(r.Entries) > 0 {
-		r.HeadSeq = r.Entries[0].Receipt.Seq - 1
-		r.Entries = nil
-	}
-}

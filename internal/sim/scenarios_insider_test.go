@@ -32,7 +32,7 @@ func init() {
 			if n := p.pleas(proto.NoticeBroken); n != 2 {
 				p.t.Errorf("%d devices said broken, two of four were", n)
 			}
-			p.oneConversation("house")
+			p.oneConversation()
 			p.say("house", "ann/1", "bob/1", "cal/1")
 		}},
 
@@ -162,7 +162,7 @@ func (p *play) vanish(insider string) {
 func (p *play) honest() { spoilPath = nil }
 
 // oneConversation fails if anybody re-formed.
-func (p *play) oneConversation(string) {
+func (p *play) oneConversation() {
 	p.t.Helper()
 	if n := len(p.Net.seen.logs) - p.ownDevices(); n != 1 {
 		p.t.Errorf("there are %d conversations, one was to be healed", n)

@@ -112,9 +112,6 @@ func (s *Sched) Kill(t *Task) {
 	t.wake = s.now
 }
 
-// Dying tells whether the running task has been killed and is being unwound.
-func (s *Sched) Dying() bool { return s.running != nil && s.running.killed }
-
 // RunUntil steps tasks until done says so, or none is left, or fake time passes
 // limit, which is an error.
 func (s *Sched) RunUntil(done func() bool, limit time.Duration) error {

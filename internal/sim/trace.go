@@ -14,7 +14,6 @@ type Trace struct {
 	start, now time.Time
 	sum        hash.Hash
 	ring       []string
-	lines      int
 	Echo       func(line string) // called with every line; nil = no
 }
 
@@ -30,7 +29,6 @@ func NewTrace(start time.Time) *Trace {
 func (t *Trace) Add(who, format string, args ...any) {
 	line := fmt.Sprintf("%12.3fs %-12s %s", t.now.Sub(t.start).Seconds(), who, fmt.Sprintf(format, args...))
 	t.sum.Write([]byte(line + "\n"))
-	t.lines++
 	if len(t.ring) == traceKeep {
 		t.ring = append(t.ring[:0], t.ring[traceKeep/2:]...)
 	}
@@ -42,9 +40,6 @@ func (t *Trace) Add(who, format string, args ...any) {
 
 // Hash is over all lines so far.
 func (t *Trace) Hash() string { return fmt.Sprintf("%x", t.sum.Sum(nil)) }
-
-// Lines is how many lines there were.
-func (t *Trace) Lines() int { return t.lines }
 
 // Tail returns at most the last n lines.
 func (t *Trace) Tail(n int) string {
