@@ -219,12 +219,12 @@ func (k *deviceRevoke) Run(e *env) error {
 
 type statusCommand struct{}
 
-// logState is the place of the transparency log; it stays empty until the
-// server keeps one.
+// logState is how far this device has replayed the server's log, and who
+// cosigned it.
 type logState struct {
-	Size      uint64   `json:"size"`
+	Size      uint64   `json:"size"` // epochs
 	Root      string   `json:"root"`
-	Witnesses []string `json:"witnesses"`
+	Witnesses []string `json:"witnesses"` // none: the log is unwitnessed
 }
 
 func (*statusCommand) Run(e *env) error {
