@@ -41,7 +41,7 @@ func TestReport(t *testing.T) {
 	}
 	var b strings.Builder
 	b.WriteString(reportHead)
-	fmt.Fprintf(&b, "%s %s/%s, %d processors.\n", runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU())
+	fmt.Fprintf(&b, "%s %s/%s, %d processors%s.\n", runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), load())
 	for _, suite := range suites {
 		floor, costs := measureSuite(t, suite)
 		for _, full := range []bool{true, false} {
@@ -51,6 +51,16 @@ func TestReport(t *testing.T) {
 	if err := os.WriteFile(*report, []byte(b.String()), 0o644); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// load says how busy the machine was: above the number of processors, expect
+// single figures to be too high.
+func load() string {
+	b, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return ""
+	}
+	return ", load average " + strings.Fields(string(b))[0]
 }
 
 type cell struct {
