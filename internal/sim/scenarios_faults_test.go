@@ -92,14 +92,18 @@ func init() {
 			p.people("ann", "bob", "cal", "dan")
 			p.chat("ann/1", "house", "bob", "cal")
 			p.rest(5 * time.Minute)
+			sealed := false
 			p.Net.Slow = func(device string, m proto.Method) time.Duration {
 				if device == "bob/1" && m == proto.Append {
+					sealed = true
 					return 20 * time.Second
 				}
 				return 0
 			}
 			late := p.Send(p.dev("bob/1"), "house")
-			p.rest(5 * time.Second)
+			for !sealed && !late.Done {
+				p.rest(time.Second)
+			}
 			p.must(p.Do(p.dev("ann/1"), "add dan", add("house", "dan")))
 			p.must(p.Do(p.dev("cal/1"), "sync", func(ctx context.Context, c *client.Client) error { return c.Sync(ctx) }))
 			p.switchOff("cal/1")
