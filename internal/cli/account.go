@@ -76,7 +76,7 @@ func (k *joinCommand) Run(e *env) error {
 			Device      string `json:"device"`
 			RecoveryKey string `json:"recovery_key"`
 		}{me.Account, me.Handle, me.Device, me.RecoveryKey},
-			"You are @%s now.\n\nYour recovery key, shown only this once:\n\n    %s\n\nWrite it down and keep it away from your devices: with it you get back in\nwhen all of them are lost. Nobody else can help then.", me.Handle, me.RecoveryKey)
+			"You are @%s now.\n\nYour recovery key, shown only this once:\n\n    %s\n\nWrite it down and keep it away from your devices: it is what lets you\nback in when all of them are lost, and nobody else can help then. (The command\nfor that comes with the next version; the key will be the same.)", me.Handle, me.RecoveryKey)
 	})
 }
 

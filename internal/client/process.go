@@ -100,6 +100,11 @@ func (cv *conversation) begins(e *proto.Entry) bool {
 
 // act does what a verified entry says.
 func (t *tx) act(cv *conversation, s *proto.Stamped, hash proto.Hash) error {
+	if cv.begins(&s.Entry) {
+		if err := t.dateKeys(cv, s.Receipt.Minute); err != nil {
+			return err
+		}
+	}
 	switch s.Entry.Kind {
 	case proto.KindCommit:
 		return t.applyCommit(cv, s, hash)
@@ -109,6 +114,17 @@ func (t *tx) act(cv *conversation, s *proto.Stamped, hash proto.Hash) error {
 		return t.applyNotice(cv, s)
 	}
 	return nil // create: the keys of epoch 1, which the creator made
+}
+
+// dateKeys says since when those are members of whom the join package could not
+// say it: they came with the entry this membership begins with.
+func (t *tx) dateKeys(cv *conversation, minute uint64) error {
+	for i := range cv.keys {
+		if cv.keys[i].Since == 0 {
+			cv.keys[i].Since = minute
+		}
+	}
+	return t.saveKeys(cv)
 }
 
 // applyCommit moves the group on by one epoch, if it can.
