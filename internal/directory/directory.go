@@ -199,18 +199,6 @@ func (s *Service) Lookup(ctx context.Context, r *proto.LookupRequest) (*proto.Lo
 	return &proto.LookupResponse{Account: account.ID, Links: links}, nil
 }
 
-// Chain returns an account's links from a number on; unknown_account.
-func (s *Service) Chain(ctx context.Context, r *proto.ChainRequest) (*proto.ChainResponse, error) {
-	if _, err := s.Sessions.Device(r.Session); err != nil {
-		return nil, err
-	}
-	links, err := s.Store.Links(ctx, r.Account, r.From, proto.MaxLinks)
-	if err != nil {
-		return nil, unknown(err)
-	}
-	return &proto.ChainResponse{Links: links}, nil
-}
-
 // unknown is what a caller learns of an account that is not there.
 func unknown(err error) error {
 	if errors.Is(err, proto.NoAccount) {

@@ -329,8 +329,8 @@ func TestAChainGrowsOnlyByTrueLinks(t *testing.T) {
 	}
 	err := w.append(session, other)
 	wantCode(t, "a second link at one place", err, proto.Conflict)
-	got, err := w.Chain(t.Context(), &proto.ChainRequest{Session: session, Account: alice.account(), From: 1})
-	if err != nil || len(got.Links) != 1 || string(got.Links[0]) != string(link) {
+	got, err := w.ChainProof(t.Context(), &proto.ChainProofRequest{Session: session, Account: alice.account()})
+	if err != nil || len(got.Links) != 2 || string(got.Links[1]) != string(link) {
 		t.Errorf("%d links, %v", len(got.Links), err)
 	}
 }
@@ -349,7 +349,7 @@ func TestLookup(t *testing.T) {
 	}
 	_, err = w.Lookup(t.Context(), &proto.LookupRequest{Handle: "bob"})
 	wantCode(t, "without session", err, proto.BadSession)
-	_, err = w.Chain(t.Context(), &proto.ChainRequest{Session: session})
+	_, err = w.ChainProof(t.Context(), &proto.ChainProofRequest{Session: session})
 	wantCode(t, "no account", err, proto.UnknownAccount)
 }
 

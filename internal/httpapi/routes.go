@@ -37,7 +37,6 @@ func (h *Handler) allRoutes() map[proto.Method]route {
 		proto.Invite:       on(small, within(h, l.directory, func(r *proto.InviteRequest) proto.SessionID { return r.Session }, accounts.Invite)),
 		proto.ChainAppend:  on(2*small, within(h, l.directory, func(r *proto.ChainAppendRequest) proto.SessionID { return r.Session }, accounts.ChainAppend)),
 		proto.Lookup:       on(small, within(h, l.directory, func(r *proto.LookupRequest) proto.SessionID { return r.Session }, accounts.Lookup)),
-		proto.Chain:        on(small, within(h, l.directory, func(r *proto.ChainRequest) proto.SessionID { return r.Session }, accounts.Chain)),
 		proto.ChainProof:   on(small, within(h, l.directory, func(r *proto.ChainProofRequest) proto.SessionID { return r.Session }, accounts.ChainProof)),
 		proto.LogEpochs:    on(small, within(h, l.directory, func(r *proto.LogEpochsRequest) proto.SessionID { return r.Session }, accounts.LogEpochs)),
 		proto.Publish:      on(aPublish, deliveries.Publish),

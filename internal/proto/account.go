@@ -83,28 +83,6 @@ func (r *LookupResponse) Wire(c *wire.Codec) {
 	wire.Vector(c, &r.Links, bytesItem(MaxLink))
 }
 
-// ChainRequest asks for an account's links from number From on, 0 being GENESIS.
-type ChainRequest struct {
-	Session SessionID
-	Account AccountID
-	From    uint32
-}
-
-// Wire codes the request.
-func (r *ChainRequest) Wire(c *wire.Codec) {
-	r.Session.Wire(c)
-	r.Account.Wire(c)
-	wire.Uint32(c, &r.From)
-}
-
-// ChainResponse holds at most MaxLinks links.
-type ChainResponse struct{ Links [][]byte }
-
-// Wire codes the answer.
-func (r *ChainResponse) Wire(c *wire.Codec) {
-	wire.Vector(c, &r.Links, bytesItem(MaxLink))
-}
-
 // PublishRequest replaces the pool of key packages of the session's device.
 type PublishRequest struct {
 	Session    SessionID

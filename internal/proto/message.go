@@ -34,7 +34,6 @@ const (
 	Invite       Method = "invite"
 	ChainAppend  Method = "chain_append"
 	Lookup       Method = "lookup"
-	Chain        Method = "chain"
 	ChainProof   Method = "chain_proof"
 	LogEpochs    Method = "log_epochs"
 	Publish      Method = "publish"
@@ -96,7 +95,6 @@ func Calls() []Call {
 		call[InviteRequest, Empty](Invite),
 		call[ChainAppendRequest, Empty](ChainAppend),
 		call[LookupRequest, LookupResponse](Lookup),
-		call[ChainRequest, ChainResponse](Chain),
 		call[ChainProofRequest, ChainProofResponse](ChainProof),
 		call[LogEpochsRequest, LogEpochsResponse](LogEpochs),
 		call[PublishRequest, Empty](Publish),
