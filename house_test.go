@@ -30,7 +30,8 @@ var arrows = map[string][]string{
 	"internal/proto": {
 		"internal/wire",
 	},
-	"internal/client":           {"mls", "kt", "internal/proto", "internal/wire", "internal/client/...", "!internal/client/store/sqlite", "!internal/client/store/idb"},
+	"internal/evidence":         {"kt", "internal/proto", "internal/wire"},
+	"internal/client":           {"mls", "kt", "internal/proto", "internal/wire", "internal/evidence", "internal/client/...", "!internal/client/store/sqlite", "!internal/client/store/idb"},
 	"internal/client/...":       {"mls", "kt", "internal/proto", "internal/wire", "internal/client/...", "!internal/client/store/sqlite", "!internal/client/store/idb"},
 	"internal/delivery":         {"mls", "internal/proto", "internal/wire", "internal/delivery/store", "internal/delivery/session"},
 	"internal/delivery/...":     {"internal/proto", "internal/wire", "internal/delivery/store"},

@@ -44,6 +44,7 @@ type commands struct {
 	Read    readCommand    `cmd:"" help:"Show the messages of a conversation."`
 	Devices deviceCommands `cmd:"" help:"The devices of your account."`
 	Status  statusCommand  `cmd:"" help:"How this device stands."`
+	Verify  verifyCommand  `cmd:"" help:"Check an evidence file, offline."`
 }
 
 // globals may stand anywhere after the command.

@@ -1,0 +1,79 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"codeberg.org/huis/huis/internal/evidence"
+)
+
+type verifyCommand struct {
+	What string `arg:"" name:"@NAME|FILE" help:"A person, or an evidence file."`
+}
+
+// Run compares keys with a person, or checks an evidence file: a leading @ says
+// which.
+func (k *verifyCommand) Run(e *env) error {
+	if strings.HasPrefix(k.What, "@") {
+		return usagef("huis verify FILE checks an evidence file", "people cannot be verified yet")
+	}
+	return k.file(e)
+}
+
+// verified is what verify FILE prints for a program.
+type verified struct {
+	File   string `json:"file"`
+	Proved bool   `json:"proved"`
+	Kind   string `json:"kind"`
+	Origin string `json:"origin"`
+	Key    string `json:"key"`
+	Says   string `json:"says"`
+}
+
+// file needs no profile and no network.
+func (k *verifyCommand) file(e *env) error {
+	file, err := readFile(k.What)
+	if err != nil {
+		return &hinted{err, "name the file as the alarm did; it lies in the folder evidence of the profile"}
+	}
+	f, err := evidence.Verify(file)
+	v := verified{File: k.What, Proved: err == nil, Kind: f.Kind, Says: f.Proves}
+	if f.Log.Name != "" {
+		v.Origin, v.Key = f.Log.Name, f.Log.LogText()
+	}
+	if err != nil {
+		v.Says = err.Error()
+		return errors.Join(k.unproved(err), e.printJSON(v))
+	}
+	return e.print(v, "Proved: %s\nWho holds the log key %s did it; compare this key with the one the server is known by, for the file cannot say whose it is.",
+		printable(f.Proves), printable(v.Key))
+}
+
+func (k *verifyCommand) unproved(err error) error {
+	hint := "accuse nobody by it; if it came by mail, ask for the file itself"
+	if errors.Is(err, evidence.ErrReport) {
+		hint = "read it; what it says has to be believed or compared with what others saw"
+	}
+	return &hinted{fmt.Errorf("%s: %w", k.What, err), hint}
+}
+
+// printJSON writes the object if a program asked for it.
+func (e *env) printJSON(object any) error {
+	if !e.JSON {
+		return nil
+	}
+	return writeJSON(e.std.Out, object)
+}
+
+// readFile reads a file that may not be what its sender says.
+func readFile(name string) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }() // only read
+	return io.ReadAll(io.LimitReader(f, evidence.MaxFile+1))
+}
