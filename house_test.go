@@ -39,6 +39,7 @@ var arrows = map[string][]string{
 	"internal/directory/epochs": {"kt"},
 	"internal/httpapi":          {"internal/proto", "internal/wire", "internal/delivery", "internal/delivery/store", "internal/delivery/session", "internal/directory"},
 	"internal/httpapi/dial":     {"internal/proto", "internal/wire", "internal/client"},
+	"internal/rpc":              {"internal/client", "internal/client/...", "!internal/client/store/sqlite", "!internal/client/store/idb", "internal/proto"},
 	"internal/witness":          {"kt"},
 	"internal/cli":              {"mls", "kt", "internal/...", "!internal/sim", "!internal/evil", "!internal/e2e/..."},
 	"internal/cli/...":          {"mls", "kt", "internal/...", "!internal/sim", "!internal/evil", "!internal/e2e/..."},

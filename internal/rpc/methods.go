@@ -1,0 +1,109 @@
+package rpc
+
+import (
+	"encoding/json"
+	"reflect"
+)
+
+// method is one row of the table: the types of its call, and what answers it.
+type method struct {
+	request, answer reflect.Type
+	run             func(*Core, *Call, json.RawMessage) (any, error)
+}
+
+// on makes a row of a handler.
+func on[Q, A any](f func(*Core, *Call, *Q) (*A, error)) method {
+	return method{
+		reflect.TypeFor[Q](), reflect.TypeFor[A](),
+		func(c *Core, call *Call, payload json.RawMessage) (any, error) {
+			q := new(Q)
+			if len(payload) > 0 && json.Unmarshal(payload, q) != nil {
+				return nil, &Error{Code: CodeBadRequest, Text: "the call's payload is malformed"}
+			}
+			return f(c, call, q)
+		},
+	}
+}
+
+// methods lists every call an interface can make. It is filled by init, since
+// the handlers lead back to it.
+var methods map[string]method
+
+func init() {
+	methods = map[string]method{
+		"state":            on((*Core).state),
+		"status":           on((*Core).status),
+		"sync":             on((*Core).syncNow),
+		"alarms":           on((*Core).alarms),
+		"invite.inspect":   on((*Core).inspectInvite),
+		"invite.make":      on((*Core).makeInvite),
+		"join":             on((*Core).join),
+		"link":             on((*Core).link),
+		"link.approve":     on((*Core).approve),
+		"recover":          on((*Core).recover),
+		"recovery.confirm": on((*Core).confirmRecovery),
+
+		"chats":       on((*Core).chats),
+		"chat":        on((*Core).chat),
+		"chat.new":    on((*Core).newChat),
+		"chat.open":   on((*Core).openChat),
+		"chat.leave":  on((*Core).leave),
+		"chat.rename": on((*Core).rename),
+		"chat.expiry": on((*Core).setExpiry),
+		"chat.draft":  on((*Core).setDraft),
+		"chat.read":   on((*Core).markRead),
+		"chat.mute":   on((*Core).setMuted),
+
+		"members":        on((*Core).members),
+		"members.add":    on((*Core).addMembers),
+		"members.remove": on((*Core).removeMembers),
+		"members.role":   on((*Core).setRole),
+
+		"messages":        on((*Core).messages),
+		"messages.get":    on((*Core).messagesBySeq),
+		"message.send":    on((*Core).send),
+		"message.react":   on((*Core).react),
+		"message.edit":    on((*Core).edit),
+		"message.delete":  on((*Core).takeBack),
+		"attachment.read": on((*Core).readAttachment),
+
+		"search": on((*Core).search),
+
+		"people":        on((*Core).people),
+		"person":        on((*Core).person),
+		"person.verify": on((*Core).verify),
+
+		"devices":        on((*Core).devices),
+		"devices.revoke": on((*Core).revoke),
+
+		"settings":     on((*Core).settings),
+		"settings.set": on((*Core).setSettings),
+	}
+}
+
+// events lists what the core tells without being asked.
+var events = map[string]reflect.Type{
+	"state":    reflect.TypeFor[State](),
+	"sync":     reflect.TypeFor[SyncEvent](),
+	"chats":    reflect.TypeFor[ChatsEvent](),
+	"messages": reflect.TypeFor[MessagesEvent](),
+	"message":  reflect.TypeFor[NewMessageEvent](),
+	"people":   reflect.TypeFor[Empty](),
+	"devices":  reflect.TypeFor[Empty](),
+	"settings": reflect.TypeFor[Settings](),
+	"alarm":    reflect.TypeFor[Alarm](),
+}
+
+// exchange is an event within a call and what the interface answers to it; the
+// answer's type is nil if the core does not wait for one.
+type exchange struct{ tells, answer reflect.Type }
+
+// exchanges lists the events within calls, by name. Bytes go beside chunk and
+// beside the answer to want.
+var exchanges = map[string]exchange{
+	"link.code":       {reflect.TypeFor[LinkCode](), nil},
+	"approve.confirm": {reflect.TypeFor[ApproveConfirm](), reflect.TypeFor[Answer]()},
+	"file.want":       {reflect.TypeFor[FileWant](), reflect.TypeFor[Empty]()},
+	"file.progress":   {reflect.TypeFor[Progress](), nil},
+	"file.chunk":      {reflect.TypeFor[FileChunk](), reflect.TypeFor[Empty]()},
+}
