@@ -44,6 +44,8 @@ type commands struct {
 	Read    readCommand    `cmd:"" help:"Show the messages of a conversation."`
 	Devices deviceCommands `cmd:"" help:"The devices of your account."`
 	Status  statusCommand  `cmd:"" help:"How this device stands."`
+	Backup  backupCommand  `cmd:"" help:"Back a server up, also while it runs."`
+	Restore restoreCommand `cmd:"" help:"Put a server's backup into an empty folder, or try whether it could be."`
 	Verify  verifyCommand  `cmd:"" help:"Check an evidence file, offline."`
 }
 
@@ -78,7 +80,7 @@ func Main(ctx context.Context, version string, args []string, std Streams) int {
 	if err != nil {
 		return report(std.Err, &usageError{err, usageHint(err)})
 	}
-	e := &env{ctx: ctx, globals: c.globals, std: std}
+	e := &env{ctx: ctx, globals: c.globals, std: std, version: version}
 	return report(std.Err, parsed.Run(e))
 }
 

@@ -23,8 +23,9 @@ import (
 // env is what a client command runs in.
 type env struct {
 	globals
-	ctx context.Context
-	std Streams
+	ctx     context.Context
+	std     Streams
+	version string
 }
 
 // profile is the folder of this device's state.
