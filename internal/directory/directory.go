@@ -39,6 +39,7 @@ type Clock interface{ Now() time.Time }
 // Store is what a Service keeps.
 type Store interface {
 	store.Accounts
+	store.Names
 	store.Epochs
 }
 
@@ -64,6 +65,9 @@ type Service struct {
 	// and the growth of the chain: no session opens on a chain that a
 	// revocation has just left behind.
 	chains [64]sync.RWMutex
+	// names orders, per handle (by the first byte of its lookup), what adds
+	// values to it in the log: their numbers follow each other.
+	names  [64]sync.Mutex
 	expiry expiry
 	log    *epochs.Log
 }
@@ -105,19 +109,12 @@ func (s *Service) Register(ctx context.Context, r *proto.RegisterRequest) (*prot
 		return nil, proto.Refuse(proto.BadChain)
 	}
 	id := proto.AccountID(chain.Account())
-	_, err = s.Store.CreateAccount(ctx, r.Invite.Hash(), s.expiry.minute(r.Invite.Hash(), s.Clock.Now()), store.Account{
-		ID:     id,
-		Lookup: s.lookup(r.Handle),
-		Handle: s.Key.Seal("handle", id[:], []byte(r.Handle)),
-	}, r.Links, s.values(r.Handle, r.Links, 0))
-	if err != nil {
+	a := store.Account{ID: id, Lookup: s.lookup(r.Handle), Handle: s.Key.Seal("handle", id[:], []byte(r.Handle))}
+	if err := s.create(ctx, r, a); err != nil {
 		return nil, err
 	}
 	s.Joined()
-	if err := s.logged(ctx, r.Handle, uint32(len(r.Links)-1)); err != nil {
-		return nil, err
-	}
-	return &proto.RegisterResponse{Account: id}, nil
+	return &proto.RegisterResponse{Account: id}, s.logged(ctx, r.Handle, r.Links[len(r.Links)-1])
 }
 
 func (s *Service) lookup(handle string) proto.Hash { return s.Key.Lookup("handle", handle) }
@@ -227,7 +224,7 @@ func (s *Service) ChainAppend(ctx context.Context, r *proto.ChainAppendRequest) 
 	if err := s.extend(ctx, c.Account, handle, link, r.Link); err != nil {
 		return nil, err
 	}
-	return &proto.Empty{}, s.logged(ctx, handle, link.Seq)
+	return &proto.Empty{}, s.logged(ctx, handle, r.Link)
 }
 
 // extend verifies and stores a link.
@@ -251,8 +248,7 @@ func (s *Service) extend(ctx context.Context, id proto.AccountID, handle string,
 	if err != nil {
 		return proto.Refuse(proto.BadChain)
 	}
-	value := s.values(handle, [][]byte{encoded}, link.Seq)[0]
-	if err := s.Store.AppendLink(ctx, id, link.Seq, encoded, revoked(before, after), value); err != nil {
+	if err := s.append(ctx, id, handle, link.Seq, encoded, revoked(before, after)); err != nil {
 		return err
 	}
 	for _, device := range changed(before, after) {

@@ -1,9 +1,11 @@
 package directory
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"codeberg.org/huis/huis/internal/delivery/store"
@@ -91,10 +93,18 @@ func logValue(kind kt.MapKind, label []byte, x kt.Index, seq uint32, value []byt
 	return store.LogValue{Kind: uint8(kind), Index: x, Seq: seq, Opening: o, Commitment: kt.Commit(o, kt.MapLabel(kind, label), seq, value), Value: value}
 }
 
-// logged waits until link n of a handle's account is in the log.
-func (s *Service) logged(ctx context.Context, handle string, n uint32) error {
+// logged waits until a value of a handle is in the log.
+func (s *Service) logged(ctx context.Context, handle string, value []byte) error {
 	x, _ := s.log.Index(kt.KindAccount, []byte(handle))
-	_, err := s.log.Wait(ctx, x, n)
+	values, err := s.nameValues(ctx, x)
+	if err != nil {
+		return err
+	}
+	n := slices.IndexFunc(values, func(v []byte) bool { return bytes.Equal(v, value) })
+	if n < 0 {
+		return fmt.Errorf("%w: a change of an account is not among the log's values", store.ErrDamaged)
+	}
+	_, err = s.log.Wait(ctx, x, uint32(n))
 	return err
 }
 

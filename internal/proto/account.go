@@ -59,6 +59,18 @@ func (r *ChainAppendRequest) Wire(c *wire.Codec) {
 	wire.OpaqueMax(c, &r.Link, MaxLink)
 }
 
+// VetoRequest objects to the account that took over the name of the session's.
+type VetoRequest struct {
+	Session   SessionID
+	Statement []byte // kt.Statement
+}
+
+// Wire codes the request.
+func (r *VetoRequest) Wire(c *wire.Codec) {
+	r.Session.Wire(c)
+	wire.OpaqueMax(c, &r.Statement, MaxLink)
+}
+
 // LookupRequest asks for the account behind a handle.
 type LookupRequest struct {
 	Session SessionID

@@ -60,11 +60,14 @@ func (r *InviteCheckResponse) Wire(c *wire.Codec) {
 }
 
 // RegisterRequest makes an account. Links is its chain from GENESIS on. A
-// refusal consumes nothing; the same request again has the same answer.
+// refusal consumes nothing; the same request again has the same answer. With
+// Reset the account takes over the handle of another, for which the invitation
+// was made (Token.ResetHash).
 type RegisterRequest struct {
 	Invite Token
 	Handle string
 	Links  [][]byte
+	Reset  bool
 }
 
 // Wire codes the request.
@@ -72,6 +75,7 @@ func (r *RegisterRequest) Wire(c *wire.Codec) {
 	r.Invite.Wire(c)
 	wire.String(c, &r.Handle, MaxHandle)
 	wire.Vector(c, &r.Links, bytesItem(MaxLink))
+	wire.Bool(c, &r.Reset)
 }
 
 // RegisterResponse names the account made.

@@ -141,7 +141,15 @@ func (Ticket) Format(f fmt.State, _ rune) { printRedacted(f) }
 func (v *Token) Wire(c *wire.Codec) { wire.Fixed(c, v[:]) }
 
 // Hash is what the server stores of a token.
-func (v Token) Hash() Hash         { return sha256.Sum256(v[:]) }
+func (v Token) Hash() Hash { return sha256.Sum256(v[:]) }
+
+// ResetHash is what the server stores of an invitation by which the account
+// called handle is made anew: without the token it tells nobody which.
+func (v Token) ResetHash(handle string) Hash {
+	b := append([]byte("huis/reset/1"), v[:]...)
+	return sha256.Sum256(append(b, handle...))
+}
+
 func (Token) String() string       { return redacted }
 func (Token) GoString() string     { return redacted }
 func (Token) LogValue() slog.Value { return redact() }

@@ -33,6 +33,7 @@ const (
 	AccountOpen  Method = "account_open"
 	Invite       Method = "invite"
 	ChainAppend  Method = "chain_append"
+	Veto         Method = "veto"
 	Lookup       Method = "lookup"
 	ChainProof   Method = "chain_proof"
 	LogEpochs    Method = "log_epochs"
@@ -94,6 +95,7 @@ func Calls() []Call {
 		call[AccountOpenRequest, AccountOpenResponse](AccountOpen),
 		call[InviteRequest, Empty](Invite),
 		call[ChainAppendRequest, Empty](ChainAppend),
+		call[VetoRequest, Empty](Veto),
 		call[LookupRequest, LookupResponse](Lookup),
 		call[ChainProofRequest, ChainProofResponse](ChainProof),
 		call[LogEpochsRequest, LogEpochsResponse](LogEpochs),

@@ -121,6 +121,16 @@ func (l *ledger) AddEpoch(ctx context.Context, e store.LogEpoch) error {
 	return only(l, func() error { return l.Store.AddEpoch(ctx, e) })
 }
 
+func (l *ledger) ResetAccount(ctx context.Context, invite proto.Hash, now store.Minute, a store.Account, links [][]byte, values []store.LogValue, old proto.AccountID, former proto.Hash) (store.Account, error) {
+	return write(l, func() (store.Account, error) {
+		return l.Store.ResetAccount(ctx, invite, now, a, links, values, old, former)
+	})
+}
+
+func (l *ledger) MoveName(ctx context.Context, from, to proto.AccountID, former proto.Hash, value store.LogValue) error {
+	return only(l, func() error { return l.Store.MoveName(ctx, from, to, former, value) })
+}
+
 func (l *ledger) AddValue(ctx context.Context, v store.LogValue) error {
 	return only(l, func() error { return l.Store.AddValue(ctx, v) })
 }

@@ -42,6 +42,7 @@ type Store interface {
 	Inboxes
 	Blobs
 	Accounts
+	Names
 	Epochs
 	Server
 }

@@ -2,6 +2,7 @@ package epochs
 
 import (
 	"errors"
+	"slices"
 
 	"codeberg.org/huis/huis/kt"
 	"golang.org/x/mod/sumdb/tlog"
@@ -72,4 +73,15 @@ func (l *Log) ProveAt(x kt.Index, n uint64) (kt.MapProof, error) {
 		}
 	}
 	return kt.MapProof{}, ErrNotKept
+}
+
+// Days returns the distinguished versions of the map that are published.
+func (l *Log) Days() kt.Days {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	days := slices.Clone(l.days)
+	for n := len(days); n > 0 && days[n-1].Size() > l.published.replay.Size(); n-- {
+		days = days[:n-1]
+	}
+	return days
 }

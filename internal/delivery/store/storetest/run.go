@@ -33,6 +33,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"blobs are kept by pins of their own kind", testBlobs},
 		{"accounts are made by invitation", testAccounts},
 		{"links are appended in order", testLinks},
+		{"a name is given to another account, and back", testNames},
 		{"the log takes values once and in order", testEpochs},
 		{"stamp keys and settings are kept", testServer},
 		{"entries expire and say so", testRetention},
