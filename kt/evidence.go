@@ -46,13 +46,49 @@ func (s *Sighting) Verify(log NoteKey) (Signed, error) {
 }
 
 // SplitView is proof that a log showed two histories: two checkpoints it signed
-// that have different roots for one size, or different records for one epoch.
-type SplitView struct{ A, B Sighting }
+// that have different roots for one size, different records for one epoch, or
+// continue different logs of one size.
+type SplitView struct {
+	A, B   Sighting
+	Common *Common // nil: not needed
+}
+
+// Common is what each of two logs was at one size that neither falls short of.
+type Common struct {
+	Size uint64
+	A, B Prefix
+}
+
+// Prefix is a log's root at a size, and that its checkpoint continues it.
+type Prefix struct {
+	Root  Hash
+	Proof []Hash // consistency, RFC 6962, Section 2.1.2
+}
 
 // Wire codes the proof.
 func (v *SplitView) Wire(c *wire.Codec) {
 	v.A.Wire(c)
 	v.B.Wire(c)
+	wire.Optional(c, &v.Common, (*Common).wire)
+}
+
+func (m *Common) wire(c *wire.Codec) {
+	wire.Uint64(c, &m.Size)
+	m.A.Wire(c)
+	m.B.Wire(c)
+}
+
+// Wire codes the prefix.
+func (p *Prefix) Wire(c *wire.Codec) {
+	wire.Fixed(c, p.Root[:])
+	wire.Vector(c, &p.Proof, func(h *Hash, c *wire.Codec) { wire.Fixed(c, h[:]) })
+}
+
+// differ tells whether two logs that continue these prefixes are two.
+func (m *Common) differ(a, b TreeHead) bool {
+	return m.Size > 0 && m.A.Root != m.B.Root &&
+		CheckConsistency(m.A.Proof, m.Size, m.A.Root, a.Size, a.Root) == nil &&
+		CheckConsistency(m.B.Proof, m.Size, m.B.Root, b.Size, b.Root) == nil
 }
 
 // Verify tells whether the proof holds against the log with the given key.
@@ -69,6 +105,8 @@ func (v *SplitView) Verify(log NoteKey) error {
 	case a.Size == b.Size && a.Root != b.Root:
 		return nil
 	case v.A.Record != nil && v.B.Record != nil && v.A.Record.N == v.B.Record.N && *v.A.Record != *v.B.Record:
+		return nil
+	case v.Common != nil && v.Common.differ(a.TreeHead, b.TreeHead):
 		return nil
 	}
 	return noProof("the two checkpoints do not contradict each other")
@@ -203,10 +241,33 @@ func armored(kind string, log NoteKey, fields func(*wire.Codec)) []byte {
 	return Armor(kind, log.LogText(), wire.MustEncode(fields))
 }
 
+// A Proof convinces somebody who was not there that whoever holds a log's key
+// did something.
+type Proof interface {
+	Wire(c *wire.Codec)
+	Verify(log NoteKey) error
+}
+
 // VerifyEvidence checks an evidence file about a log and returns what kind of
 // proof it is and the log's key: who holds that key did it. Whether it is the
 // key of the server one knows is for the reader to compare.
 func VerifyEvidence(file []byte) (kind string, log NoteKey, err error) {
+	return VerifyProof(file, func(kind string) Proof {
+		switch kind {
+		case EvidenceSplitView:
+			return new(SplitView)
+		case EvidenceRollback:
+			return new(Rollback)
+		case EvidenceFalseEpoch:
+			return new(FalseEpoch)
+		}
+		return nil
+	})
+}
+
+// VerifyProof is VerifyEvidence for other kinds: known makes an empty proof of
+// a kind, nil for one it does not know.
+func VerifyProof(file []byte, known func(kind string) Proof) (kind string, log NoteKey, err error) {
 	kind, key, body, err := Unarmor(file)
 	if err != nil {
 		return kind, log, err
@@ -214,18 +275,8 @@ func VerifyEvidence(file []byte) (kind string, log NoteKey, err error) {
 	if log, err = ParseLogKey(key); err != nil {
 		return kind, log, err
 	}
-	var proof interface {
-		Wire(*wire.Codec)
-		Verify(NoteKey) error
-	}
-	switch kind {
-	case EvidenceSplitView:
-		proof = new(SplitView)
-	case EvidenceRollback:
-		proof = new(Rollback)
-	case EvidenceFalseEpoch:
-		proof = new(FalseEpoch)
-	default:
+	proof := known(kind)
+	if proof == nil {
 		return kind, log, noProof("evidence of a kind that is not known here: %q", kind)
 	}
 	if err := wire.Decode(body, proof.Wire); err != nil {
@@ -233,6 +284,9 @@ func VerifyEvidence(file []byte) (kind string, log NoteKey, err error) {
 	}
 	return kind, log, proof.Verify(log)
 }
+
+// ArmorProof returns a proof of any kind as a file.
+func ArmorProof(kind string, log NoteKey, p Proof) []byte { return armored(kind, log, p.Wire) }
 
 // Armor wraps evidence in lines that survive mail: the kind, the key it
 // accuses, and the encoding in base64.

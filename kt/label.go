@@ -1,11 +1,20 @@
 package kt
 
+import "codeberg.org/huis/huis/internal/wire"
+
 // LabelProof is what a server shows of a label: where the map keeps it, what
 // the map of one epoch has there, and the openings of its values.
 type LabelProof struct {
 	VRF      VRFProof
 	Map      MapProof
 	Openings []Opening
+}
+
+// Wire codes the proof.
+func (p *LabelProof) Wire(c *wire.Codec) {
+	wire.Fixed(c, p.VRF[:])
+	p.Map.Wire(c)
+	wire.Vector(c, &p.Openings, func(o *Opening, c *wire.Codec) { wire.Fixed(c, o[:]) })
 }
 
 // Verify checks that a map with the given root has exactly these values for a

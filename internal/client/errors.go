@@ -3,6 +3,7 @@ package client
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"codeberg.org/huis/huis/internal/client/store"
 )
@@ -51,7 +52,7 @@ func (e *PinError) Hint() string {
 type SafetyError struct {
 	Reason   string // what was found
 	Fix      string // what the person can do
-	Evidence string // where the proof was kept; "" if there is none
+	Evidence string // where the proof was kept, or a report of what was seen; "" if neither
 }
 
 func (e *SafetyError) Error() string { return "stopped for safety: " + e.Reason }
@@ -61,5 +62,8 @@ func (e *SafetyError) Hint() string {
 	if e.Evidence == "" {
 		return e.Fix
 	}
-	return e.Fix + "; the proof is in " + e.Evidence
+	if strings.HasSuffix(e.Evidence, ".txt") {
+		return e.Fix + "; what this device saw stands in " + e.Evidence
+	}
+	return e.Fix + "; the proof is in " + e.Evidence + " (huis verify FILE checks it)"
 }

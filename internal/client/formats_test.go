@@ -7,8 +7,10 @@ import (
 	"testing"
 	"time"
 
+	"codeberg.org/huis/huis/internal/evidence"
 	"codeberg.org/huis/huis/internal/proto"
 	"codeberg.org/huis/huis/internal/wire"
+	"codeberg.org/huis/huis/kt"
 	"codeberg.org/huis/huis/mls"
 )
 
@@ -45,7 +47,10 @@ func formats() []coded {
 		format("callRecord", callRecord{Type: proto.NoticeBroken, Seq: 3}, (*callRecord).wire),
 		format("reformRecord", reformRecord{}, (*reformRecord).wire),
 		format("chainRecord", chainRecord{Links: links, Checked: 3}, (*chainRecord).wire),
-		format("evidence", evidence{Reason: "x", Entry: proto.Stamped{Entry: *entry}}, (*evidence).wire),
+		format("word", word{Note: []byte{1}, Size: 2, Prefix: kt.Prefix{Proof: []kt.Hash{{3}}}, Head: &evidence.Placed{}}, (*word).wire),
+		format("split", split{Note: []byte{1}, Size: 2}, (*split).wire),
+		format("heardRoot", heardRoot{Root: kt.Hash{1}}, (*heardRoot).wire),
+		format("heardNote", heardNote{Since: 1, Note: []byte{2}}, (*heardNote).wire),
 		format("ownPackage", ownPackage{Made: 1, Bundle: []byte{1}}, (*ownPackage).wire),
 		format("fragment", fragment{version: invitationVersion, pin: []byte{1}, expires: 4}, (*fragment).wire),
 	}

@@ -7,9 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"codeberg.org/huis/huis/internal/client/content"
 	"codeberg.org/huis/huis/internal/proto"
+	"codeberg.org/huis/huis/internal/wire"
 	"codeberg.org/huis/huis/kt"
 )
 
@@ -17,10 +19,53 @@ import (
 // server cannot change it: originID ‖ size ‖ root, 44 bytes. A server that shows
 // two logs is found by the first message between people it shows them to.
 //
-//	translog/heard/SIZE   root ‖ account, of a size this device has yet to see
+//	translog/heard/SIZE              heardRoot, of a size this device has yet to see
+//	translog/note/SIZE               heardNote, of such a size
+//	translog/owed/CONVERSATION       size in doubt; somebody there was shown another log
+//	translog/answered/CONVERSATION   Unix seconds of the last answer
+//	translog/split                   split: what is to be proved
+//	translog/proved                  a proof of two logs has been kept
+//	translog/alarmfile               where the proof or report of the alarm is
 
-// maxHeard bounds what is kept of sizes not seen yet.
-const maxHeard = 64
+// Bounds of what is kept of sizes not seen yet.
+const (
+	maxHeard = 64
+	maxNotes = 16
+)
+
+// withheldAfter is how long a server may show one person more of its log than
+// another, and how often two people who were shown two answer each other.
+const withheldAfter = 24 * time.Hour
+
+// heardRoot is what a message's sender said of the log.
+type heardRoot struct {
+	Root kt.Hash
+	From proto.AccountID
+	In   proto.ConversationID
+}
+
+func (h *heardRoot) wire(c *wire.Codec) {
+	formatVersion(c)
+	wire.Fixed(c, h.Root[:])
+	h.From.Wire(c)
+	h.In.Wire(c)
+}
+
+// heardNote is what the server signed for a message's sender.
+type heardNote struct {
+	From  proto.AccountID
+	In    proto.ConversationID
+	Since uint64 // Unix seconds
+	Note  []byte
+}
+
+func (h *heardNote) wire(c *wire.Codec) {
+	formatVersion(c)
+	h.From.Wire(c)
+	h.In.Wire(c)
+	wire.Uint64(c, &h.Since)
+	wire.OpaqueMax(c, &h.Note, content.MaxGossip)
+}
 
 // originID names a log in a few bytes; whom it is about is known.
 func originID(origin string) (id [4]byte) {
@@ -45,75 +90,265 @@ func (t *tx) logGossip() ([]byte, error) {
 }
 
 // hearGossip compares what a message's sender knows of the log with what this
-// device does, or keeps it until this device has seen that much.
-func (t *tx) hearGossip(from member, checkpoint []byte) error {
+// device does, or keeps it until this device has seen that much. Who was shown
+// another log is answered, so that both can prove it.
+func (t *tx) hearGossip(conv proto.ConversationID, from member, o *content.Opened) error {
 	var k logKeys
-	if len(checkpoint) != content.CheckpointSize {
+	if len(o.Checkpoint) != content.CheckpointSize {
 		return nil
 	}
 	if err := t.load("translog/keys", k.wire); err != nil {
 		return err
 	}
-	if id := originID(k.Log.Name); string(id[:]) != string(checkpoint[:4]) {
+	if id := originID(k.Log.Name); string(id[:]) != string(o.Checkpoint[:4]) {
 		return nil // of another server's log
 	}
-	size, root := binary.BigEndian.Uint64(checkpoint[4:]), kt.Hash(checkpoint[12:])
+	if w, signed := t.hearWord(&k, o); w != nil {
+		if err := t.hearNote(conv, from.Account, w, signed); err != nil {
+			return err
+		}
+	}
+	size, root := binary.BigEndian.Uint64(o.Checkpoint[4:]), kt.Hash(o.Checkpoint[12:])
 	own, known, err := t.rootAt(size)
 	if err != nil {
 		return err
 	}
 	if known {
-		return t.compareRoots(from.Account, size, own, root)
+		return t.compareRoots(conv, from.Account, size, own, root)
 	}
 	heard, err := t.list("translog/heard/", "", maxHeard)
 	if err == nil && len(heard) < maxHeard && size > 0 {
-		t.put(fmt.Sprintf("translog/heard/%016x", size), append(root[:], from.Account[:]...))
+		h := heardRoot{Root: root, From: from.Account, In: conv}
+		return t.save(fmt.Sprintf("translog/heard/%016x", size), h.wire)
 	}
 	return err
 }
 
-// compareRoots raises the alarm of two logs. The message it came in is shown
-// all the same: it is its sender's, and only new keys are in doubt.
-func (t *tx) compareRoots(from proto.AccountID, size uint64, own, theirs kt.Hash) error {
-	if own == theirs {
-		return nil
+// hearNote compares a checkpoint the server signed for somebody else.
+func (t *tx) hearNote(conv proto.ConversationID, from proto.AccountID, w *word, signed kt.TreeHead) error {
+	s, settled, err := t.contradiction(w, signed)
+	if err != nil || s == nil && settled {
+		return err
 	}
+	if s != nil {
+		return t.found(conv, from, s)
+	}
+	notes, err := t.list("translog/note/", "", maxNotes)
+	name := fmt.Sprintf("translog/note/%016x", signed.Size)
+	if err != nil || len(notes) == maxNotes {
+		return err
+	}
+	if old, err := t.get(name); err != nil || old != nil {
+		return err
+	}
+	h := heardNote{From: from, In: conv, Since: uint64(max(0, t.c.now().Unix())), Note: w.Note}
+	return t.save(name, h.wire)
+}
+
+// found keeps the first contradiction there is to prove, and raises the alarm.
+func (t *tx) found(conv proto.ConversationID, from proto.AccountID, s *split) error {
+	s.By = from
+	t.twoLogs(conv, from, s.Size)
+	proved, err := t.get("translog/proved")
+	if err != nil || proved != nil {
+		return err
+	}
+	return t.save("translog/split", s.wire)
+}
+
+// twoLogs raises the alarm, and makes the other side be told what this device
+// was shown.
+func (t *tx) twoLogs(conv proto.ConversationID, from proto.AccountID, size uint64) {
 	reason := fmt.Sprintf("the server shows two logs: what @%s was shown differs from what this device was shown within the first %d epochs", t.handleOf(from), size)
 	t.put("translog/alarm", []byte(reason))
+	t.put("translog/owed/"+conv.Hex(), binary.BigEndian.AppendUint64(nil, size))
+}
+
+// compareRoots raises the alarm of two logs. The message it came in is shown
+// all the same: it is its sender's, and only new keys are in doubt.
+func (t *tx) compareRoots(conv proto.ConversationID, from proto.AccountID, size uint64, own, theirs kt.Hash) error {
+	if own != theirs {
+		t.twoLogs(conv, from, size)
+	}
 	return nil
 }
 
-// settleGossip compares what was heard of sizes this device has seen since, and
+// settleGossip compares what was heard of sizes this device has seen since,
+// proves what contradicts, answers those who were shown something else, and
 // returns the alarm there is about the log.
 func (c *Client) settleGossip(ctx context.Context) error {
 	var alarm error
-	err := c.step(ctx, func(t *tx) error {
-		heard, err := t.list("translog/heard/", "", 0)
+	var file []byte
+	err := c.step(ctx, func(t *tx) (err error) {
+		if err := errors.Join(t.settleHeard(), t.settleNotes()); err != nil {
+			return err
+		}
+		if file, err = t.takeProof(); err == nil {
+			alarm = t.logAlarm()
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if file != nil {
+		alarm = c.keepLogProof(ctx, alarm, file)
+	}
+	return errors.Join(alarm, c.answerOwed(ctx))
+}
+
+func (t *tx) settleHeard() error {
+	heard, err := t.list("translog/heard/", "", 0)
+	if err != nil {
+		return err
+	}
+	for _, r := range heard {
+		var size uint64
+		var h heardRoot
+		if _, err := fmt.Sscanf(strings.TrimPrefix(r.Key, "translog/heard/"), "%016x", &size); err != nil || wire.Decode(r.Value, h.wire) != nil {
+			t.del(r.Key)
+			continue
+		}
+		own, known, err := t.rootAt(size)
 		if err != nil {
 			return err
 		}
-		for _, r := range heard {
-			var size uint64
-			if _, err := fmt.Sscanf(strings.TrimPrefix(r.Key, "translog/heard/"), "%016x", &size); err != nil || len(r.Value) != 64 {
-				t.del(r.Key)
-				continue
-			}
-			own, known, err := t.rootAt(size)
-			if err != nil {
-				return err
-			}
-			if !known {
-				continue
-			}
+		if known {
 			t.del(r.Key)
-			if err := t.compareRoots(proto.AccountID(r.Value[32:]), size, own, kt.Hash(r.Value[:32])); err != nil {
+			if err := t.compareRoots(h.In, h.From, size, own, h.Root); err != nil {
 				return err
 			}
 		}
-		alarm = t.logAlarm()
+	}
+	return nil
+}
+
+// settleNotes compares the checkpoints heard with the log as it is now. What the
+// server signed for somebody and does not show here within a day is withheld.
+func (t *tx) settleNotes() error {
+	var k logKeys
+	notes, err := t.list("translog/note/", "", 0)
+	if err := errors.Join(err, t.load("translog/keys", k.wire)); err != nil || len(notes) == 0 {
+		return err
+	}
+	for _, r := range notes {
+		var h heardNote
+		signed, err := kt.Signed{}, wire.Decode(r.Value, h.wire)
+		if err == nil {
+			signed, err = kt.VerifyCheckpoint(h.Note, k.Log, nil)
+		}
+		if err != nil {
+			t.del(r.Key)
+			continue
+		}
+		s, settled, err := t.contradiction(&word{Note: h.Note}, signed.TreeHead)
+		switch {
+		case err != nil:
+			return err
+		case s != nil:
+			err = t.found(h.In, h.From, s)
+		case !settled && t.c.now().Sub(time.Unix(int64(h.Since), 0)) > withheldAfter:
+			t.put("translog/alarm", fmt.Appendf(nil, "the server withholds its log from this device: @%s was shown %d epochs a day ago", t.handleOf(h.From), signed.Size))
+		}
+		if err != nil {
+			return err
+		}
+		if settled {
+			t.del(r.Key)
+		}
+	}
+	return nil
+}
+
+// takeProof returns the proof of two logs that is still to be kept, nil if none.
+func (t *tx) takeProof() ([]byte, error) {
+	b, err := t.get("translog/split")
+	if err != nil || b == nil {
+		return nil, err
+	}
+	t.del("translog/split")
+	var s split
+	if err := wire.Decode(b, s.wire); err != nil {
+		return nil, err
+	}
+	file, err := t.prove(&s)
+	if file != nil {
+		t.put("translog/proved", nil)
+	}
+	return file, err
+}
+
+// answerOwed tells those who were shown another log what this device was shown,
+// once a day and conversation. In large conversations the words that ride in
+// ordinary messages have to do.
+func (c *Client) answerOwed(ctx context.Context) error {
+	var queued []proto.ConversationID
+	err := c.step(ctx, func(t *tx) error {
+		queued = nil
+		owed, err := t.list("translog/owed/", "", 0)
+		if err != nil {
+			return err
+		}
+		for _, r := range owed {
+			t.del(r.Key)
+			var id proto.ConversationID
+			if parseHex(id[:], strings.TrimPrefix(r.Key, "translog/owed/")) != nil {
+				continue
+			}
+			did, err := t.answer(id, r.Value)
+			if err != nil {
+				return err
+			}
+			if did {
+				queued = append(queued, id)
+			}
+		}
 		return nil
 	})
-	return errors.Join(err, alarm)
+	if err != nil {
+		return err
+	}
+	for _, id := range queued {
+		if err := c.flush(inPassing(ctx), id); err != nil {
+			c.cfg.Log.Warn("an answer about the log has to wait", "why", err)
+		}
+	}
+	return nil
+}
+
+// answer queues the message that carries this device's word on a size.
+func (t *tx) answer(id proto.ConversationID, size []byte) (queued bool, err error) {
+	cv, err := t.conv(id)
+	if err != nil || cv == nil || cv.usable() != nil || len(cv.accounts()) > receiptPeople {
+		return false, err
+	}
+	last := "translog/answered/" + id.Hex()
+	b, err := t.get(last)
+	if err != nil {
+		return false, err
+	}
+	if len(b) == 8 && t.c.now().Sub(time.Unix(int64(binary.BigEndian.Uint64(b)), 0)).Abs() < withheldAfter {
+		return false, nil
+	}
+	m := content.New(content.System, t.c.now())
+	m.Event = &content.Event{Type: eventLog, Data: size}
+	t.put(last, binary.BigEndian.AppendUint64(nil, uint64(max(0, t.c.now().Unix()))))
+	_, err = t.queue(id, m)
+	return err == nil, err
+}
+
+// keepLogProof keeps a file about the log, and its place for as long as the
+// alarm stands.
+func (c *Client) keepLogProof(ctx context.Context, alarm error, file []byte) error {
+	err := c.keepProof(ctx, alarm, file)
+	var safety *SafetyError
+	if !errors.As(err, &safety) || safety.Evidence == "" {
+		return err
+	}
+	return errors.Join(err, c.step(ctx, func(t *tx) error {
+		t.put("translog/alarmfile", []byte(safety.Evidence))
+		return nil
+	}))
 }
 
 // logAlarm is the alarm there is about the log, nil if it is in order.
@@ -122,5 +357,9 @@ func (t *tx) logAlarm() error {
 	if err != nil || why == nil {
 		return err
 	}
-	return &SafetyError{Reason: string(why), Fix: "no new device or person is accepted; compare with others, and talk to the server's operator"}
+	file, err := t.get("translog/alarmfile")
+	if err != nil {
+		return err
+	}
+	return &SafetyError{Reason: string(why), Evidence: string(file), Fix: "no new device or person is accepted; compare with others, and talk to the server's operator"}
 }

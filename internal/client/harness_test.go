@@ -23,6 +23,7 @@ import (
 	"codeberg.org/huis/huis/internal/directory"
 	"codeberg.org/huis/huis/internal/httpapi"
 	"codeberg.org/huis/huis/internal/proto"
+	"codeberg.org/huis/huis/kt"
 )
 
 // testClock is the time of a whole test world. Sleeping moves it on at once, so
@@ -83,6 +84,15 @@ func newWorldOf(t *testing.T, key serverstore.OperatorKey) *world {
 	accounts, err := directory.Open(t.Context(), directory.Config{Store: w.store, Key: key, Clock: w.clock, Sessions: sessions, Origin: "test"})
 	if err != nil {
 		t.Fatal(err)
+	}
+	info, err := w.service.Info(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range info.StampKeys {
+		if err := accounts.AddToLog(t.Context(), kt.KindStampKey, k.KID[:], k.Public[:]); err != nil {
+			t.Fatal(err)
+		}
 	}
 	w.handler = httpapi.NewHandler(httpapi.Config{Directory: accounts, Delivery: w.service, Sessions: sessions, Clock: w.clock, Log: log})
 	return w

@@ -165,7 +165,7 @@ func TestForgedArchives(t *testing.T) {
 		m := content.New(content.Text, time.Unix(0, 0))
 		m.Body = "forged"
 		at := content.Place{Conversation: id, Epoch: e.Message.Epoch, Leaf: uint32(e.Message.Leaf), MK: e.Log.MK}
-		sealed, err := content.Seal(m, at, key, proto.Head{}, nil)
+		sealed, err := content.Seal(m, at, key, content.Seen{})
 		if err != nil {
 			t.Fatal(err)
 		}

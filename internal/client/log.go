@@ -5,7 +5,9 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"strings"
 
+	"codeberg.org/huis/huis/internal/evidence"
 	"codeberg.org/huis/huis/internal/proto"
 	"codeberg.org/huis/huis/internal/wire"
 )
@@ -168,7 +170,7 @@ func (c *Client) learnStampKeys(ctx context.Context, entries []proto.Stamped) er
 // applyAll applies entries in steps; the first alarm ends it.
 func (c *Client) applyAll(ctx context.Context, id proto.ConversationID, entries []proto.Stamped) error {
 	var alarm error
-	var proof *evidence
+	var proof *stop
 	err := c.step(ctx, func(t *tx) error {
 		alarm, proof = nil, nil
 		cv, err := t.conv(id)
@@ -183,7 +185,7 @@ func (c *Client) applyAll(ctx context.Context, id proto.ConversationID, entries 
 			}
 			if cv.meta.Alarm != "" {
 				alarm = cv.stopped()
-				proof = &evidence{Conversation: id, Head: cv.head.Head, Reason: cv.meta.Alarm, Entry: entries[i]}
+				proof = &stop{conversation: id, head: cv.head.Head, reason: cv.meta.Alarm, entry: &entries[i], other: t.told}
 				break
 			}
 		}
@@ -192,7 +194,7 @@ func (c *Client) applyAll(ctx context.Context, id proto.ConversationID, entries 
 	if err != nil || alarm == nil {
 		return err
 	}
-	return c.keepEvidence(ctx, alarm, proof)
+	return c.keepStop(ctx, alarm, proof)
 }
 
 // atHead compares the server's claim with what was verified: a head before it
@@ -214,7 +216,7 @@ func (c *Client) atHead(ctx context.Context, id proto.ConversationID, after, hea
 // raise stops a conversation for safety.
 func (c *Client) raise(ctx context.Context, id proto.ConversationID, reason string) error {
 	var alarm error
-	var proof *evidence
+	var proof *stop
 	err := c.step(ctx, func(t *tx) error {
 		cv, err := t.conv(id)
 		if err != nil || cv == nil {
@@ -222,52 +224,54 @@ func (c *Client) raise(ctx context.Context, id proto.ConversationID, reason stri
 		}
 		cv.meta.Alarm = reason
 		alarm = cv.stopped()
-		proof = &evidence{Conversation: id, Head: cv.head.Head, Reason: reason}
+		proof = &stop{conversation: id, head: cv.head.Head, reason: reason}
 		return t.saveMeta(cv)
 	})
 	if err != nil {
 		return err
 	}
-	return c.keepEvidence(ctx, alarm, proof)
+	return c.keepStop(ctx, alarm, proof)
 }
 
-// evidence is what proves, or describes, why a conversation was stopped.
-type evidence struct {
-	Conversation proto.ConversationID
-	Reason       string
-	Head         proto.Head // what this device had verified
-	Entry        proto.Stamped
-}
+// maxEvidence bounds how many evidence files a device keeps.
+const maxEvidence = 64
 
-func (e *evidence) wire(c *wire.Codec) {
-	formatVersion(c)
-	e.Conversation.Wire(c)
-	wire.String(c, &e.Reason, 4096)
-	e.Head.Wire(c)
-	e.Entry.Wire(c)
-}
-
-// keepEvidence stores the proof and puts its place into the alarm.
-func (c *Client) keepEvidence(ctx context.Context, alarm error, proof *evidence) error {
-	b, err := wire.Encode(proof.wire)
-	if err != nil {
+// keepProof stores a file, once, and puts its place into the alarm.
+func (c *Client) keepProof(ctx context.Context, alarm error, b []byte) error {
+	name, kept, err := c.storeProof(ctx, b)
+	var safety *SafetyError
+	if err != nil || !kept || !errors.As(alarm, &safety) || c.cfg.Evidence == nil {
 		return errors.Join(alarm, err)
 	}
-	return c.keepProof(ctx, alarm, b)
+	safety.Evidence, err = c.cfg.Evidence(name, b)
+	return errors.Join(alarm, err)
 }
 
-// keepProof stores a file and puts its place into the alarm.
-func (c *Client) keepProof(ctx context.Context, alarm error, b []byte) error {
+// storeProof stores a file under its name: what is no proof is called a report.
+// kept is false if there are too many.
+func (c *Client) storeProof(ctx context.Context, b []byte) (name string, kept bool, err error) {
 	sum := sha256.Sum256(b)
-	name := fmt.Sprintf("evidence-%s-%x.huis", c.now().UTC().Format("20060102-150405"), sum[:4])
-	err := c.step(ctx, func(t *tx) error {
-		t.put("evidence/"+name, b)
+	suffix := fmt.Sprintf("-%x.huis", sum[:4])
+	kind := "evidence"
+	if evidence.IsReport(b) {
+		kind, suffix = "report", fmt.Sprintf("-%x.txt", sum[:4])
+	}
+	err = c.step(ctx, func(t *tx) error {
+		name, kept = fmt.Sprintf("%s-%s%s", kind, t.c.now().UTC().Format("20060102-150405"), suffix), true
+		all, err := t.list("evidence/", "", 0)
+		if err != nil {
+			return err
+		}
+		for _, r := range all {
+			if strings.HasSuffix(r.Key, suffix) {
+				name = strings.TrimPrefix(r.Key, "evidence/")
+				return nil
+			}
+		}
+		if kept = len(all) < maxEvidence; kept {
+			t.put("evidence/"+name, b)
+		}
 		return nil
 	})
-	var safety *SafetyError
-	if errors.As(alarm, &safety) && c.cfg.Evidence != nil {
-		path, e := c.cfg.Evidence(name, b)
-		safety.Evidence, err = path, errors.Join(err, e)
-	}
-	return errors.Join(alarm, err)
+	return name, kept, err
 }

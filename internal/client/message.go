@@ -85,13 +85,14 @@ func (t *tx) applyApplication(cv *conversation, s *proto.Stamped, hash proto.Has
 	if err != nil {
 		return t.unread(cv, s, err)
 	}
+	t.told = toldPlace(cv, opened)
 	if err := t.gossip(cv, &opened.Head, s.Receipt.Seq); err != nil || cv.meta.Alarm != "" {
 		return err
 	}
-	if err := t.hearGossip(from, opened.Checkpoint); err != nil {
+	if err := t.hearGossip(cv.id, from, opened); err != nil {
 		return err
 	}
-	r := messageRecord{From: from, Leaf: p.Sender.LeafIndex, Epoch: s.Entry.Epoch, M: p.SenderMember.SignatureKey, Envelope: p.Data}
+	r := messageRecord{From: from, Leaf: p.Sender.LeafIndex, Epoch: s.Entry.Epoch, M: p.SenderMember.SignatureKey, Envelope: opened.Kept()}
 	return t.keepMessage(cv, s, opened.Message, &r)
 }
 

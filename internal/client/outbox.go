@@ -117,11 +117,11 @@ func (t *tx) seal(cv *conversation, n string, r *outRecord) error {
 	}
 	r.M = m.PublicKey()
 	at := content.Place{Conversation: cv.id, Epoch: cv.group.Epoch(), Leaf: uint32(r.Leaf), MK: cv.meta.Seed.public()}
-	checkpoint, err := t.logGossip()
+	seen, err := t.seen(cv, body)
 	if err != nil {
 		return err
 	}
-	sealed, err := content.Seal(body, at, ed25519.NewKeyFromSeed(m.Bytes()), cv.known(), checkpoint)
+	sealed, err := content.Seal(body, at, ed25519.NewKeyFromSeed(m.Bytes()), seen)
 	if err != nil {
 		return err
 	}
@@ -130,7 +130,7 @@ func (t *tx) seal(cv *conversation, n string, r *outRecord) error {
 		return err
 	}
 	t.delta(cv, delta)
-	r.Envelope = sealed.Data
+	r.Envelope = sealed.Kept
 	r.Entry = &proto.Entry{Kind: proto.KindApplication, Conversation: cv.id, Epoch: at.Epoch, Bytes: msg}
 	if err := r.Entry.Sign(cv.meta.Seed.key()); err != nil {
 		return err

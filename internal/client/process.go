@@ -17,6 +17,7 @@ func (t *tx) apply(cv *conversation, s *proto.Stamped) error {
 	if cv.head.Known && s.Receipt.Seq <= cv.head.Seq {
 		return nil // another process was faster
 	}
+	t.told = nil
 	chain, reason, err := t.verify(cv, s)
 	if err != nil {
 		return err

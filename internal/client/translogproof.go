@@ -2,7 +2,11 @@ package client
 
 import (
 	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
 
+	"codeberg.org/huis/huis/internal/evidence"
 	"codeberg.org/huis/huis/internal/proto"
 	"codeberg.org/huis/huis/internal/wire"
 	"codeberg.org/huis/huis/kt"
@@ -49,18 +53,22 @@ func sighting(epochs []logEpoch, n int, checkpoint []byte) (kt.Sighting, error) 
 
 // ownEpochs returns the replayed epochs before a size.
 func (c *Client) ownEpochs(ctx context.Context, size uint64) (all []logEpoch, err error) {
-	err = c.step(ctx, func(t *tx) error {
-		all = nil
-		for n := range size {
-			e, found, err := t.logEpochAt(n)
-			if err != nil || !found {
-				return err
-			}
-			all = append(all, e)
-		}
-		return nil
+	err = c.step(ctx, func(t *tx) (err error) {
+		all, err = t.epochsTo(size)
+		return err
 	})
 	return all, err
+}
+
+func (t *tx) epochsTo(size uint64) (all []logEpoch, err error) {
+	for n := range size {
+		e, found, err := t.logEpochAt(n)
+		if err != nil || !found {
+			return nil, errors.Join(err, errors.New("a stored epoch of the log is missing"))
+		}
+		all = append(all, e)
+	}
+	return all, nil
 }
 
 // forked raises the alarm of a checkpoint that does not continue the one this
@@ -130,6 +138,25 @@ func (t *tx) rootAt(size uint64) (kt.Hash, bool, error) {
 	}
 	e, found, err := t.logEpochAt(size - 1)
 	return e.Root, found, err
+}
+
+// logReport is the file for an alarm about the log that nothing proves to
+// others.
+func (c *Client) logReport(ctx context.Context, reason string) []byte {
+	var k logKeys
+	var head logHead
+	err := c.step(ctx, func(t *tx) (err error) {
+		if head, err = t.logHead(); err == nil {
+			err = t.load("translog/keys", k.wire)
+		}
+		return err
+	})
+	if err != nil {
+		return evidence.Report(reason)
+	}
+	return evidence.Report(reason, "key of the log: "+k.Log.LogText(),
+		fmt.Sprintf("verified up to: size %d, root %s", head.Size, head.Root.Hex()),
+		"checkpoint: "+base64.StdEncoding.EncodeToString(head.Checkpoint))
 }
 
 // labelProof reads the server's proof of a label.

@@ -293,10 +293,13 @@ func (c *Client) distrustLog(ctx context.Context, reason string, proof []byte) e
 		return nil
 	})
 	alarm := &SafetyError{Reason: reason, Fix: "no new device or person is accepted; compare with others, and talk to the server's operator"}
-	if err != nil || proof == nil {
+	if err != nil {
 		return errors.Join(alarm, err)
 	}
-	return c.keepProof(ctx, alarm, proof)
+	if proof == nil {
+		proof = c.logReport(ctx, reason)
+	}
+	return c.keepLogProof(ctx, alarm, proof)
 }
 
 // mayAcceptKeys tells why no new key can be accepted now, nil if it can: only a

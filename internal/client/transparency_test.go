@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"codeberg.org/huis/huis/internal/client/content"
 	"codeberg.org/huis/huis/internal/proto"
 	"codeberg.org/huis/huis/kt"
 )
@@ -198,7 +199,7 @@ func TestGossipOfWhatIsNotSeenYetIsSettledLater(t *testing.T) {
 				return err
 			}
 			own[11], own[12] = byte(h.Size+1), own[12]^root
-			return tx.hearGossip(member{}, own)
+			return tx.hearGossip(proto.ConversationID{}, member{}, &content.Opened{Envelope: content.Envelope{Checkpoint: own}})
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"codeberg.org/huis/huis/internal/client/store"
+	"codeberg.org/huis/huis/internal/evidence"
 )
 
 // tx is one step of the protocol: it reads the store as the step has changed it
@@ -16,6 +17,7 @@ type tx struct {
 	c       *Client
 	ctx     context.Context
 	changes map[string][]byte // nil value: deleted
+	told    *evidence.Placed  // the place of an entry as its sender was shown it, if this device was shown another
 }
 
 // get returns the value of key, nil if there is none.

@@ -34,6 +34,7 @@ var kinds = map[string]string{
 	kt.EvidenceSplitView:  "It signed two versions of its log: whoever was shown one was not shown the other.",
 	kt.EvidenceRollback:   "It signed a map of its accounts, and later one that goes back behind it.",
 	kt.EvidenceFalseEpoch: "It signed a log that breaks the log's own rules.",
+	KindStampConflict:     "It stamped two versions of one conversation's log: %s.",
 }
 
 // Verify checks an evidence file. The error says why it proves nothing; the
@@ -45,11 +46,19 @@ func Verify(file []byte) (f Finding, err error) {
 	if len(file) > MaxFile {
 		return f, errors.New("no evidence file is that large")
 	}
-	if f.Kind, f.Log, err = kt.VerifyEvidence(file); err != nil {
+	kind, _, _, err := kt.Unarmor(file)
+	if err != nil {
 		return f, err
 	}
-	f.Proves = kinds[f.Kind]
-	return f, nil
+	if kind != KindStampConflict {
+		f.Kind, f.Log, err = kt.VerifyEvidence(file)
+		f.Proves = kinds[f.Kind]
+		return f, err
+	}
+	var proof StampConflict
+	f.Kind, f.Log, err = kt.VerifyProof(file, func(string) kt.Proof { return &proof })
+	f.Proves = fmt.Sprintf(kinds[kind], proof.Breach())
+	return f, err
 }
 
 const reportBegin = "huis report, not a proof\n"

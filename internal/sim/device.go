@@ -64,7 +64,7 @@ func (d *Device) config(v *Volume) client.Config {
 		},
 		Clock:    d.Clock,
 		Log:      slog.New(slog.DiscardHandler),
-		Evidence: d.world.keepEvidence,
+		Evidence: d.keepEvidence,
 	}
 }
 

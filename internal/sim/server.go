@@ -17,6 +17,7 @@ import (
 	"codeberg.org/huis/huis/internal/directory"
 	"codeberg.org/huis/huis/internal/httpapi"
 	"codeberg.org/huis/huis/internal/proto"
+	"codeberg.org/huis/huis/kt"
 )
 
 // origin is where the simulated server says it lives.
@@ -34,15 +35,16 @@ type Server struct {
 	Fault   func(n int) WriteFault
 	Crashes int
 
-	sched   *Sched
-	seen    *observer
-	store   store.Store
-	files   store.Files
-	key     store.OperatorKey
-	first   client.Invitation
-	ledger  *ledger
-	service *delivery.Service
-	handler *httpapi.Handler
+	sched     *Sched
+	seen      *observer
+	store     store.Store
+	files     store.Files
+	key       store.OperatorKey
+	first     client.Invitation
+	ledger    *ledger
+	service   *delivery.Service
+	directory *directory.Service
+	handler   *httpapi.Handler
 }
 
 // NewServer starts a server on an empty store.
@@ -85,7 +87,16 @@ func (s *Server) Start() error {
 	if err != nil {
 		return err
 	}
-	s.service = service
+	info, err := service.Info(context.Background(), nil)
+	if err != nil {
+		return err
+	}
+	for _, k := range info.StampKeys {
+		if err := dir.AddToLog(context.Background(), kt.KindStampKey, k.KID[:], k.Public[:]); err != nil {
+			return err
+		}
+	}
+	s.service, s.directory = service, dir
 	s.handler = httpapi.NewHandler(httpapi.Config{Directory: dir, Delivery: service, Sessions: sessions, Clock: s.Clock, Log: log})
 	s.Down = false
 	s.sched.Trace.Add("server", "starts")

@@ -27,7 +27,7 @@ type World struct {
 	devices  map[string]*Device
 	admin    *Device // the first that joined
 	promises []Promise
-	proofs   map[string][]byte // evidence files clients wrote, by name
+	proofs   map[string][]byte // evidence files clients wrote, by device and name
 	texts    int
 	newFault func(n int) WriteFault // of the disks of devices made from now on
 }
@@ -206,8 +206,8 @@ func (w *World) sending(d *Device, chat, text string) func(context.Context, *cli
 	}
 }
 
-func (w *World) keepEvidence(name string, data []byte) (string, error) {
-	w.proofs[name] = slices.Clone(data)
+func (d *Device) keepEvidence(name string, data []byte) (string, error) {
+	d.world.proofs[d.Name+"/"+name] = slices.Clone(data)
 	return "proofs/" + name, nil
 }
 

@@ -223,7 +223,7 @@ func (s sender) public() ed25519.PublicKey { return s.key.Public().(ed25519.Publ
 func TestSealedMessageOpens(t *testing.T) {
 	s, m := newSender(), text("hello")
 	head := proto.Head{Generation: proto.Generation{1}, Seq: 41, Chain: proto.Hash{2}}
-	sealed, err := Seal(m, s.at, s.key, head, nil)
+	sealed, err := Seal(m, s.at, s.key, Seen{Head: head})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -234,7 +234,7 @@ func TestSealedMessageOpens(t *testing.T) {
 	if opened.Message.Body != "hello" || opened.Head != head || opened.Tag != sealed.Tag {
 		t.Errorf("opened as %+v", opened.Message)
 	}
-	again, _ := Seal(m, s.at, s.key, head, nil)
+	again, _ := Seal(m, s.at, s.key, Seen{Head: head})
 	if again.Tag == sealed.Tag {
 		t.Error("a message sealed again has the same tag")
 	}
@@ -245,12 +245,12 @@ func TestSealedMessageOpens(t *testing.T) {
 
 func TestForgedMessages(t *testing.T) {
 	s := newSender()
-	sealed, err := Seal(text("hello"), s.at, s.key, proto.Head{}, nil)
+	sealed, err := Seal(text("hello"), s.at, s.key, Seen{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	other := newSender()
-	foreign, _ := Seal(text("hello"), s.at, s.key, proto.Head{}, nil)
+	foreign, _ := Seal(text("hello"), s.at, s.key, Seen{})
 	edit := func(change func(*Envelope)) []byte {
 		var e Envelope
 		if err := wire.Decode(sealed.Data, e.Wire); err != nil {
@@ -303,6 +303,30 @@ func TestForgedMessages(t *testing.T) {
 	}
 }
 
+func TestGossipRidesAlongAndIsNotKept(t *testing.T) {
+	s := newSender()
+	with, err := Seal(text("hello"), s.at, s.key, Seen{Gossip: []byte("signed by the server")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	opened, err := Open(with.Data, with.AAD, s.at, s.public())
+	if err != nil || string(opened.Gossip) != "signed by the server" {
+		t.Fatalf("%q, %v", opened.Gossip, err)
+	}
+	again, err := Open(with.Kept, with.AAD, s.at, s.public())
+	if err != nil || again.Gossip != nil || !bytes.Equal(opened.Kept(), with.Kept) {
+		t.Fatalf("%q, %v", again.Gossip, err)
+	}
+	empty := bytes.Clone(with.Kept)
+	empty[0] = gossipVersion
+	if _, err := Open(append(empty, 0), with.AAD, s.at, s.public()); err == nil {
+		t.Error("an envelope with empty gossip has two encodings")
+	}
+	if _, err := Seal(text("hello"), s.at, s.key, Seen{Gossip: make([]byte, MaxGossip+1)}); err == nil {
+		t.Error("gossip beyond its bound")
+	}
+}
+
 func TestExpires(t *testing.T) {
 	m := text("hello")
 	if !m.Expires(10).IsZero() {
@@ -345,7 +369,7 @@ func FuzzParse(f *testing.F) {
 
 func FuzzOpen(f *testing.F) {
 	s := newSender()
-	sealed, _ := Seal(text("hello"), s.at, s.key, proto.Head{}, nil)
+	sealed, _ := Seal(text("hello"), s.at, s.key, Seen{})
 	f.Add(sealed.Data, sealed.AAD)
 	f.Fuzz(func(t *testing.T, data, aad []byte) {
 		opened, err := Open(data, aad, s.at, s.public())

@@ -43,18 +43,30 @@ type Envelope struct {
 	Sigma      proto.Signature // by M over tag and place
 	Head       proto.Head      // the last entry the sender verified
 	Checkpoint []byte          // of the log, CheckpointSize bytes; empty: none seen yet
+	Gossip     []byte          // what proves Head and Checkpoint to others, now and then; see the client
 }
 
-const envelopeVersion = 1
+// The versions of an envelope: the second has Gossip, which is not empty.
+const (
+	plainVersion  = 1
+	gossipVersion = 2
+)
+
+// MaxGossip bounds Gossip, in bytes: a checkpoint with its cosignatures and two
+// proofs.
+const MaxGossip = 8 << 10
 
 // maxContent bounds an encoded message: a full body with attachments' names.
 const maxContent = proto.MaxApplication
 
 // Wire codes the envelope.
 func (e *Envelope) Wire(c *wire.Codec) {
-	v := uint8(envelopeVersion)
+	v := uint8(plainVersion)
+	if len(e.Gossip) > 0 {
+		v = gossipVersion
+	}
 	wire.Uint8(c, &v)
-	if c.Err() == nil && v != envelopeVersion {
+	if c.Err() == nil && v != plainVersion && v != gossipVersion {
 		c.Fail("message of another version")
 	}
 	wire.OpaqueMax(c, &e.Content, maxContent)
@@ -65,6 +77,19 @@ func (e *Envelope) Wire(c *wire.Codec) {
 	if n := len(e.Checkpoint); c.Err() == nil && n != 0 && n != CheckpointSize {
 		c.Fail("checkpoint of another size")
 	}
+	if v == gossipVersion {
+		wire.OpaqueMax(c, &e.Gossip, MaxGossip)
+		if c.Err() == nil && len(e.Gossip) == 0 {
+			c.Fail("empty gossip")
+		}
+	}
+}
+
+// Kept encodes what of an envelope is kept with its message: all but Gossip,
+// which is about the moment.
+func (e Envelope) Kept() []byte {
+	e.Gossip = nil
+	return wire.MustEncode(e.Wire)
 }
 
 // Sealed is what goes into one MLS application message.
@@ -72,18 +97,25 @@ type Sealed struct {
 	Data []byte     // application data: the encoded Envelope
 	AAD  []byte     // authenticated data: the encoded proto.AppAAD
 	Tag  proto.Hash // the franking tag in AAD
+	Kept []byte     // Envelope.Kept
+}
+
+// Seen is what a message says of the server; the fields are the Envelope's.
+type Seen struct {
+	Head               proto.Head
+	Checkpoint, Gossip []byte // nil: nothing
 }
 
 // Seal signs m for its place with the sender's message key and draws a new
 // franking key. A message that must be encrypted again is sealed again.
 //
-// checkpoint is what the sender knows of the server's log, nil for nothing.
-func Seal(m *Message, at Place, key ed25519.PrivateKey, head proto.Head, checkpoint []byte) (*Sealed, error) {
+// seen is what the sender has seen of the server.
+func Seal(m *Message, at Place, key ed25519.PrivateKey, seen Seen) (*Sealed, error) {
 	b, err := m.Encode()
 	if err != nil {
 		return nil, err
 	}
-	e := Envelope{Content: b, Head: head, Checkpoint: checkpoint}
+	e := Envelope{Content: b, Head: seen.Head, Checkpoint: seen.Checkpoint, Gossip: seen.Gossip}
 	rand.Read(e.KF[:])
 	tag := Tag(e.KF, b)
 	copy(e.Sigma[:], ed25519.Sign(key, signed(tag, at)))
@@ -92,7 +124,7 @@ func Seal(m *Message, at Place, key ed25519.PrivateKey, head proto.Head, checkpo
 		return nil, fmt.Errorf("content: %w", err)
 	}
 	aad := proto.AppAAD{Tag: tag}
-	return &Sealed{Data: data, AAD: wire.MustEncode(aad.Wire), Tag: tag}, nil
+	return &Sealed{Data: data, AAD: wire.MustEncode(aad.Wire), Tag: tag, Kept: e.Kept()}, nil
 }
 
 // Opened is a verified message with what proves it to others.

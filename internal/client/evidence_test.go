@@ -1,0 +1,197 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"slices"
+	"testing"
+	"time"
+
+	"codeberg.org/huis/huis/internal/evidence"
+	"codeberg.org/huis/huis/internal/proto"
+	"codeberg.org/huis/huis/kt"
+)
+
+// stampKey is what the operator of a world stamps with.
+func (w *world) stampKey() ed25519.PrivateKey {
+	w.t.Helper()
+	keys, err := w.store.StampKeys(w.t.Context())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	last := keys[len(keys)-1]
+	seed, err := w.key.Open("stamp key", last.KID[:], last.Sealed)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return ed25519.NewKeyFromSeed(seed)
+}
+
+// TestWhatAServerStampedIsProvedToOthers lies to bob with the server's own
+// stamp key. What he keeps convinces a third person, without a server.
+func TestWhatAServerStampedIsProvedToOthers(t *testing.T) {
+	for name, c := range map[string]struct {
+		kind string // "": a report
+		lie  func(r *proto.ReadResponse, key ed25519.PrivateKey)
+	}{
+		"bytes nobody signed": {"", func(r *proto.ReadResponse, key ed25519.PrivateKey) {
+			e := &r.Entries[0]
+			e.Entry.Bytes = slices.Clone(e.Entry.Bytes)
+			e.Entry.Bytes[len(e.Entry.Bytes)-1] ^= 1
+			_, _ = e.Receipt.Sign(&e.Entry, key)
+		}},
+		"another version of the log": {evidence.KindStampConflict, func(r *proto.ReadResponse, key ed25519.PrivateKey) {
+			e := &r.Entries[0]
+			e.Receipt.ChainPrev[0] ^= 1
+			_, _ = e.Receipt.Sign(&e.Entry, key)
+		}},
+		"a log that went back and grew again": {evidence.KindStampConflict, func(r *proto.ReadResponse, key ed25519.PrivateKey) {
+			r.HeadSeq = 2
+			e := &r.Entries[0]
+			e.Receipt.Seq = 2
+			_, _ = e.Receipt.Sign(&e.Entry, key)
+		}},
+		"a message left out": {"", func(r *proto.ReadResponse, _ ed25519.PrivateKey) { r.Entries = r.Entries[1:] }},
+		"bytes not stamped":  {"", func(r *proto.ReadResponse, _ ed25519.PrivateKey) { r.Entries[0].Entry.Bytes[80] ^= 1 }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			alice, bob := w.person("alice"), w.person("bob")
+			alice.newChat("plan", "bob")
+			alice.send("plan", "one")
+			w.agree("plan", alice, bob)
+			alice.send("plan", "two")
+			alice.send("plan", "three")
+			key := w.stampKey()
+			given := 0
+			lie(bob, func(_ proto.Method, m proto.Message) {
+				r, ok := m.(*proto.ReadResponse)
+				if !ok || len(r.Entries) == 0 {
+					return
+				}
+				if given++; name == "a log that went back and grew again" && given == 1 {
+					r.Entries, r.HeadSeq = nil, 2
+					return
+				}
+				c.lie(r, key)
+			})
+			wantLogAlarm(t, bob.Sync(t.Context()), "")
+			file := proofOf(t, bob)
+			f, err := evidence.Verify(file)
+			if c.kind == "" {
+				if err != evidence.ErrReport {
+					t.Fatalf("a report is taken for %v", err)
+				}
+				return
+			}
+			if err != nil || f.Kind != c.kind || f.Log.Name != "test" || f.Proves == "" {
+				t.Fatalf("the evidence: %+v, %v", f, err)
+			}
+			damaged := bytes.Clone(file)
+			for i := bytes.Index(file, []byte("\n\n")) + 20; i < len(damaged)-60; i += 101 {
+				damaged[i] ^= 1
+				if _, err := evidence.Verify(damaged); err == nil {
+					t.Fatalf("byte %d does not matter", i)
+				}
+				damaged[i] ^= 1
+			}
+		})
+	}
+}
+
+// TestAStampKeyOutsideTheLogIsAnAlarm: a key that is in no log would let the
+// operator deny what it stamped.
+func TestAStampKeyOutsideTheLogIsAnAlarm(t *testing.T) {
+	w := newWorld(t)
+	alice := w.person("alice")
+	alice.sync()
+	forget := func(d *device) {
+		t.Helper()
+		if err := d.step(t.Context(), func(tx *tx) error { return tx.delAll(stampInPrefix) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	forget(alice)
+	lie(alice, func(_ proto.Method, m proto.Message) {
+		if r, ok := m.(*proto.LogEntryResponse); ok {
+			r.Proof.Openings[0][0] ^= 1
+		}
+	})
+	wantLogAlarm(t, alice.Sync(t.Context()), "does not stand in its log")
+
+	bob := w.person("bob")
+	bob.sync()
+	forget(bob)
+	bob.net.set(func(n *wireTo) {
+		n.before = func(m proto.Method) error {
+			if m == proto.LogEntry {
+				return proto.Refuse(proto.Forbidden)
+			}
+			return nil
+		}
+	})
+	bob.sync() // it has a day
+	w.clock.advance(25 * time.Hour)
+	wantLogAlarm(t, bob.Sync(t.Context()), "has not shown for a day")
+}
+
+// TestHonestServersCannotBeFramed: no two entries of an honest log contradict
+// each other.
+func TestHonestServersCannotBeFramed(t *testing.T) {
+	w := newWorld(t)
+	alice, bob := w.person("alice"), w.person("bob")
+	alice.newChat("plan", "bob")
+	alice.send("plan", "one")
+	bob.sync()
+	bob.send("plan", "two")
+	w.agree("plan", alice, bob)
+	id := alice.inspect1("plan").Conversation
+	err := alice.step(t.Context(), func(tx *tx) error { return framed(tx, id) })
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func framed(tx *tx, id proto.ConversationID) error {
+	var k logKeys
+	if err := tx.load("translog/keys", k.wire); err != nil {
+		return err
+	}
+	cv, err := tx.conv(id)
+	if err != nil {
+		return err
+	}
+	for n := uint64(1); n <= cv.head.Seq; n++ {
+		r, err := tx.logged(cv, n)
+		if err != nil || r == nil {
+			return err
+		}
+		file, err := tx.conflict(id, &evidence.Placed{Entry: *r.skeleton(id), Receipt: r.Receipt}, k.Log)
+		if err != nil || file != nil {
+			return kt.ErrEvidence
+		}
+	}
+	return nil
+}
+
+// TestOneFileForOneFinding: an alarm that comes again and again does not fill
+// the disk.
+func TestOneFileForOneFinding(t *testing.T) {
+	w := newWorld(t)
+	alice := w.person("alice")
+	files := map[string]int{}
+	alice.cfg.Evidence = func(name string, _ []byte) (string, error) { files[name]++; return name, nil }
+	lie(alice, func(_ proto.Method, m proto.Message) {
+		if h, ok := m.(*proto.LogHeadResponse); ok {
+			h.Checkpoint = []byte("nothing\n")
+		}
+	})
+	for range 3 {
+		w.clock.advance(time.Hour)
+		wantLogAlarm(t, alice.syncTranslog(context.Background()), "not signed")
+	}
+	if len(files) != 1 {
+		t.Errorf("%d files", len(files))
+	}
+}
