@@ -20,8 +20,12 @@ const (
 	KindRelease    MapKind = 4 // label: product and manifest
 	KindPeer       MapKind = 5 // label: another log's origin
 	KindOrder      MapKind = 6 // label: the statement's number
-	KindPolicy     MapKind = 7 // label: the policy's number
+	KindPolicy     MapKind = 7 // label: PolicyLabel; its values are the policies, in order
 )
+
+// PolicyLabel is the one label of KindPolicy: the chain of witness policies,
+// each value the encoding of a SignedPolicy.
+const PolicyLabel = "witnesses"
 
 // MapLabel is the VRF's input for a label: kind ‖ label.
 func MapLabel(kind MapKind, label []byte) []byte {

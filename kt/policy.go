@@ -1,6 +1,7 @@
 package kt
 
 import (
+	"bytes"
 	"crypto/ed25519"
 	"crypto/sha256"
 	"log/slog"
@@ -48,6 +49,8 @@ const (
 	MaxWitnesses = 64
 	MaxGroups    = 64
 	MaxSigners   = 64
+	// MaxSignedPolicy bounds an encoded SignedPolicy, in bytes.
+	MaxSignedPolicy = 32 << 10
 )
 
 // Wire codes the policy.
@@ -202,6 +205,18 @@ func (s *SignedPolicy) Wire(c *wire.Codec) {
 // PolicyWait is how long a new policy stands in the log before it counts.
 const PolicyWait = 72 * time.Hour
 
+// Encode returns the bytes that stand in the log.
+func (s *SignedPolicy) Encode() []byte { return wire.MustEncode(s.Wire) }
+
+// ParseSignedPolicy reads what Encode gave, and checks nothing else.
+func ParseSignedPolicy(b []byte) (*SignedPolicy, error) {
+	if len(b) > MaxSignedPolicy {
+		return nil, invalid("policy", "a policy of more than %d bytes", MaxSignedPolicy)
+	}
+	s := new(SignedPolicy)
+	return s, wire.Decode(b, s.Wire)
+}
+
 // VerifyFirst checks policy 0, which its only signer signs.
 func (s *SignedPolicy) VerifyFirst() error {
 	if s.Policy.N != 0 || s.Policy.Prev != (Hash{}) {
@@ -281,6 +296,18 @@ type PolicyKey struct{ seed [ed25519.SeedSize]byte }
 
 // GeneratePolicyKey returns a random key.
 func GeneratePolicyKey() PolicyKey { return PolicyKey{randomSeed()} }
+
+// ParsePolicyKey reads what Bytes gave.
+func ParsePolicyKey(b []byte) (k PolicyKey, err error) {
+	if len(b) != len(k.seed) {
+		return k, invalid("policy", "a policy key has %d bytes", len(k.seed))
+	}
+	copy(k.seed[:], b)
+	return k, nil
+}
+
+// Bytes returns the secret for storing; it is to be sealed.
+func (k PolicyKey) Bytes() []byte { return bytes.Clone(k.seed[:]) }
 
 // Public returns the key as Policy.Signers names it.
 func (k PolicyKey) Public() (pub [ed25519.PublicKeySize]byte) {

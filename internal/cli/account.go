@@ -219,14 +219,6 @@ func (k *deviceRevoke) Run(e *env) error {
 
 type statusCommand struct{}
 
-// logState is how far this device has replayed the server's log, and who
-// cosigned it.
-type logState struct {
-	Size      uint64   `json:"size"` // epochs
-	Root      string   `json:"root"`
-	Witnesses []string `json:"witnesses"` // none: the log is unwitnessed
-}
-
 func (*statusCommand) Run(e *env) error {
 	return e.with(func(c *client.Client, stale error) error {
 		s, err := c.Status(e.ctx)
@@ -245,8 +237,8 @@ func (*statusCommand) Run(e *env) error {
 			Outbox   int      `json:"outbox"`
 			Log      logState `json:"log"`
 			Warnings []string `json:"warnings"`
-		}{s.Handle, s.Account, s.Device, s.Server.String(), s.Outbox, logState{Size: s.LogSize, Root: s.LogRoot, Witnesses: []string{}}, warnings},
-			"you      @%s\ndevice   %s\nserver   %s\noutbox   %d waiting\nlog      %d epochs checked, no witnesses", s.Handle, s.Device, s.Server, s.Outbox, s.LogSize)
+		}{s.Handle, s.Account, s.Device, s.Server.String(), s.Outbox, newLogState(s.Log), warnings},
+			"you      @%s\ndevice   %s\nserver   %s\noutbox   %d waiting\nlog      %s", s.Handle, s.Device, s.Server, s.Outbox, logWords(s.Log))
 		if err != nil {
 			return err
 		}

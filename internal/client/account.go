@@ -198,8 +198,11 @@ func Join(ctx context.Context, cfg Config, inv Invitation, handle string) (*Clie
 			return errors.Join(err, errHasProfile)
 		}
 		j, err = t.beginJoin(inv, handle)
-		return err
+		return errors.Join(err, t.believeInvitation(inv), t.wantWitnesses(inv))
 	})
+	if err == nil && inv.Inviter == (proto.AccountID{}) {
+		err = c.checkWitnesses(ctx, c.cfg.Witnesses)
+	}
 	if err != nil {
 		return nil, Joined{}, err
 	}
@@ -291,11 +294,17 @@ func (c *Client) settleIn(ctx context.Context, inviter proto.AccountID) {
 	if err := c.publishPackages(ctx); err != nil {
 		c.cfg.Log.Info("key packages will be published later", "why", err)
 	}
+	if err := errors.Join(c.syncTranslog(ctx), c.firstPolicy(ctx)); err != nil {
+		c.cfg.Log.Info("the witness policy will be looked at later", "why", err)
+	}
 	if inviter == (proto.AccountID{}) {
 		return
 	}
 	if err := c.refreshChain(ctx, inviter); err != nil {
 		c.cfg.Log.Info("the inviter's keys will be fetched later", "why", err)
+	}
+	if err := c.checkInvitation(ctx); err != nil {
+		c.cfg.Log.Warn("the invitation", "why", err)
 	}
 }
 
@@ -339,6 +348,13 @@ func (c *Client) Invite(ctx context.Context, uses int, expires time.Duration) (I
 	}
 	if uses < 1 || uses > 1<<16-1 {
 		return Invitation{}, fmt.Errorf("an invitation is for 1 to %d uses", 1<<16-1)
+	}
+	err = c.step(ctx, func(t *tx) (err error) {
+		inv.Policy, err = t.pinPolicy(&me, inv.Token)
+		return err
+	})
+	if err != nil {
+		return Invitation{}, err
 	}
 	err = c.callAccount(ctx, proto.Invite, func(s proto.SessionID) proto.Message {
 		return &proto.InviteRequest{Session: s, TokenHash: inv.Token.Hash(), Uses: uint16(uses), Expires: uint64(inv.Expires.Unix())}

@@ -29,6 +29,9 @@ func (c *Client) Approve(ctx context.Context, code string, confirm func(LinkRequ
 	if err := c.Sync(ctx); err != nil && !refused(err) {
 		return DeviceInfo{}, err
 	}
+	if err := c.vouchedNow(ctx); err != nil {
+		return DeviceInfo{}, err
+	}
 	line := &linkLine{c: c, code: k, side: oldSide}
 	var hello linkHello
 	if err := line.receive(ctx, 5*time.Second, hello.wire); err != nil {

@@ -177,28 +177,58 @@ func (c *Client) refreshChain(ctx context.Context, a proto.AccountID) error {
 	if err != nil {
 		return err
 	}
-	return c.step(ctx, func(t *tx) error {
-		if err := t.checkLogged(k, &got); err != nil {
+	err = c.takeChain(ctx, a, k, &got)
+	if !errors.Is(err, errUnvouched) {
+		return err
+	}
+	if err := c.syncTranslog(ctx); err != nil { // witnesses may have come back
+		return err
+	}
+	return c.takeChain(ctx, a, k, &got)
+}
+
+// takeChain keeps what a proof shows of an account. Of links that cannot be
+// accepted yet it keeps those that only take keys away, and says why.
+func (c *Client) takeChain(ctx context.Context, a proto.AccountID, k logKeys, got *proto.ChainProofResponse) error {
+	var unvouched error
+	err := c.step(ctx, func(t *tx) error {
+		unvouched = nil
+		leaf, err := t.checkLogged(k, got)
+		if err != nil {
 			return err
 		}
 		r, err := t.chainRecord(a)
 		if err != nil {
 			return err
 		}
-		if len(got.Links) > len(r.Links) {
-			if err := t.mayAcceptKeys(); err != nil {
-				return err
-			}
+		links, why := t.acceptable(r.Links, got.Links, leaf)
+		if why != nil && (!errors.Is(why, errUnvouched) || len(links) == len(r.Links)) {
+			return why
 		}
-		if err := errors.Join(t.keepChain(a, got.Links), t.keepHandle(a, got.Handle)); err != nil {
+		unvouched = why
+		if err := errors.Join(t.keepChain(a, links), t.keepHandle(a, got.Handle)); err != nil {
 			return err
 		}
 		if r, err = t.chainRecord(a); err != nil {
 			return err
 		}
-		r.Checked = uint64(c.now().Unix())
+		if why == nil {
+			r.Checked = uint64(c.now().Unix())
+		}
 		return t.save("chain/"+a.Hex(), r.wire)
 	})
+	return errors.Join(err, unvouched)
+}
+
+// settledChain is freshChain for who talks on with what is known: news that
+// cannot be accepted yet wait.
+func (c *Client) settledChain(ctx context.Context, a proto.AccountID, maxAge time.Duration) error {
+	_, err := c.freshChain(ctx, a, maxAge)
+	if errors.Is(err, errUnvouched) {
+		c.cfg.Log.Warn("new keys of somebody have to wait", "why", err)
+		return nil
+	}
+	return err
 }
 
 // logUpTo makes sure that this device has replayed an epoch.
@@ -221,29 +251,28 @@ func (c *Client) logUpTo(ctx context.Context, epoch uint64) (k logKeys, err erro
 }
 
 // checkLogged checks the proof of an account's links: exactly they stand in the
-// map of an epoch this device has replayed. New keys are refused while the log
-// is not in order.
-func (t *tx) checkLogged(k logKeys, got *proto.ChainProofResponse) error {
+// map of an epoch this device has replayed. It returns the map's leaf.
+func (t *tx) checkLogged(k logKeys, got *proto.ChainProofResponse) (*kt.MapLeaf, error) {
 	e, found, err := t.logEpochAt(got.Proof.Epoch)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	lie := &SafetyError{
 		Reason: fmt.Sprintf("the keys the server shows for @%s do not stand in its log", got.Handle),
 		Fix:    "ask the person by another way which devices are theirs, and tell the server's operator",
 	}
 	if !found {
-		return lie
+		return nil, lie
 	}
 	proof, err := labelProof(got.Proof.Map, got.Proof.VRF, got.Proof.Openings)
 	if err != nil {
-		return lie
+		return nil, lie
 	}
 	leaf, err := proof.Verify(k.VRF, kt.KindAccount, []byte(got.Handle), e.Record.MapRoot, got.Links)
 	if err != nil || leaf == nil {
-		return lie
+		return nil, lie
 	}
-	return nil
+	return leaf, nil
 }
 
 // lookup returns the account of a handle: the one this device knows, else the
@@ -354,7 +383,7 @@ func (c *Client) refreshMembers(ctx context.Context, id proto.ConversationID) er
 		return err
 	}
 	for _, a := range slices.SortedFunc(maps.Keys(ages), compareAccounts) {
-		_, err := c.freshChain(ctx, a, ages[a])
+		err := c.settledChain(ctx, a, ages[a])
 		var bad *kt.InvalidError
 		if errors.As(err, &bad) || errors.Is(err, proto.UnknownAccount) {
 			c.cfg.Log.Warn("the server has no valid chain of a member", "why", err)

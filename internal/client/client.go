@@ -27,6 +27,8 @@ type Client struct {
 	convs  map[proto.ConversationID]*conversation
 	chains map[proto.AccountID]kt.Chain
 	replay kt.Replay // of the server's log
+	// replayThen is the same as of the newest witnessed head.
+	replayThen kt.Replay
 
 	sessions sessions
 }
@@ -44,6 +46,9 @@ func newClient(cfg Config, server ServerRef) (*Client, error) {
 	}
 	if cfg.Jitter == nil {
 		cfg.Jitter = jitter
+	}
+	if cfg.Witnesses.Quorum == "" {
+		cfg.Witnesses.Quorum = kt.QuorumNone
 	}
 	net, err := cfg.Dial(server)
 	if err != nil {

@@ -53,7 +53,11 @@ type SafetyError struct {
 	Reason   string // what was found
 	Fix      string // what the person can do
 	Evidence string // where the proof was kept, or a report of what was seen; "" if neither
+	cause    error  // a sentinel of this package, or nil
 }
+
+// Unwrap returns what callers branch on.
+func (e *SafetyError) Unwrap() error { return e.cause }
 
 func (e *SafetyError) Error() string { return "stopped for safety: " + e.Reason }
 

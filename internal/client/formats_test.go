@@ -52,6 +52,10 @@ func formats() []coded {
 		format("heardRoot", heardRoot{Root: kt.Hash{1}}, (*heardRoot).wire),
 		format("heardNote", heardNote{Since: 1, Note: []byte{2}}, (*heardNote).wire),
 		format("ownPackage", ownPackage{Made: 1, Bundle: []byte{1}}, (*ownPackage).wire),
+		format("policyChain", policyChain{Signed: [][]byte{{1}}, Counts: 1, Vouched: []kt.Hash{{2}}, Flaw: "x"}, (*policyChain).wire),
+		format("invited", invited{Inviter: proto.AccountID{1}, Pin: PolicyPin{Hash: kt.Hash{3}}}, (*invited).wire),
+		format("policyNews", policyNews{Key: []byte{1}, Vouched: []kt.Hash{{2}}}, (*policyNews).wire),
+		format("fragmentPolicy", fragment{version: invitationVersionPolicy, pin: []byte{1}, policy: PolicyPin{Hash: kt.Hash{3}}}, (*fragment).wire),
 		format("fragment", fragment{version: invitationVersion, pin: []byte{1}, expires: 4}, (*fragment).wire),
 	}
 }

@@ -21,6 +21,7 @@ import (
 	"codeberg.org/huis/huis/internal/delivery/store/blobdir"
 	servermem "codeberg.org/huis/huis/internal/delivery/store/mem"
 	"codeberg.org/huis/huis/internal/directory"
+	"codeberg.org/huis/huis/internal/directory/epochs"
 	"codeberg.org/huis/huis/internal/httpapi"
 	"codeberg.org/huis/huis/internal/proto"
 	"codeberg.org/huis/huis/kt"
@@ -58,6 +59,8 @@ type world struct {
 	handler *httpapi.Handler
 	store   *servermem.Store
 	service *delivery.Service
+	// accounts is the directory, whose log this is all about.
+	accounts *directory.Service
 }
 
 func newWorld(t *testing.T) *world {
@@ -66,7 +69,7 @@ func newWorld(t *testing.T) *world {
 }
 
 // newWorldOf is a server with the keys of another, perhaps.
-func newWorldOf(t *testing.T, key serverstore.OperatorKey) *world {
+func newWorldOf(t *testing.T, key serverstore.OperatorKey, witnesses ...epochs.Witness) *world {
 	t.Helper()
 	w := &world{t: t, key: key, clock: &testClock{t: time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)}, store: servermem.New()}
 	files, err := blobdir.Open(t.TempDir())
@@ -81,7 +84,7 @@ func newWorldOf(t *testing.T, key serverstore.OperatorKey) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	accounts, err := directory.Open(t.Context(), directory.Config{Store: w.store, Key: key, Clock: w.clock, Sessions: sessions, Origin: "test"})
+	accounts, err := directory.Open(t.Context(), directory.Config{Store: w.store, Key: key, Clock: w.clock, Sessions: sessions, Origin: "test", Witnesses: witnesses})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,6 +97,7 @@ func newWorldOf(t *testing.T, key serverstore.OperatorKey) *world {
 			t.Fatal(err)
 		}
 	}
+	w.accounts = accounts
 	w.handler = httpapi.NewHandler(httpapi.Config{Directory: accounts, Delivery: w.service, Sessions: sessions, Clock: w.clock, Log: log})
 	return w
 }

@@ -67,9 +67,14 @@ type Invitation struct {
 	Token   proto.Token
 	Inviter proto.AccountID // zeros: the server itself
 	Expires time.Time       // zero: it does not
+	Policy  PolicyPin       // the witness policy in force, by the inviter's word
 }
 
-const invitationVersion = 1
+// An invitation of version 2 names a witness policy.
+const (
+	invitationVersion       = 1
+	invitationVersionPolicy = 2
+)
 
 // fragment is what stands after the # of an invitation link.
 type fragment struct {
@@ -78,11 +83,12 @@ type fragment struct {
 	pin     []byte
 	inviter proto.AccountID
 	expires uint64 // seconds since 1970; 0: never
+	policy  PolicyPin
 }
 
 func (f *fragment) wire(c *wire.Codec) {
 	wire.Uint8(c, &f.version)
-	if f.version != invitationVersion {
+	if f.version != invitationVersion && f.version != invitationVersionPolicy {
 		c.Fail("invitation of another version")
 		return
 	}
@@ -90,11 +96,17 @@ func (f *fragment) wire(c *wire.Codec) {
 	wire.OpaqueMax(c, &f.pin, 32)
 	wire.Fixed(c, f.inviter[:])
 	wire.Uint64(c, &f.expires)
+	if f.version == invitationVersionPolicy {
+		f.policy.wire(c)
+	}
 }
 
 // String returns the link a person is sent.
 func (i Invitation) String() string {
 	f := fragment{version: invitationVersion, token: i.Token, pin: i.Server.Pin, inviter: i.Inviter}
+	if i.Policy != (PolicyPin{}) {
+		f.version, f.policy = invitationVersionPolicy, i.Policy
+	}
 	if !i.Expires.IsZero() {
 		f.expires = uint64(i.Expires.Unix())
 	}
@@ -115,7 +127,7 @@ func ParseInvitation(s string) (Invitation, error) {
 	if err := wire.Decode(b, f.wire); err != nil || (len(f.pin) != 0 && len(f.pin) != 32) {
 		return Invitation{}, fmt.Errorf("not an invitation: the part after # is damaged or cut off")
 	}
-	inv := Invitation{Server: ServerRef{URL: base, Pin: f.pin}, Token: f.token, Inviter: f.inviter}
+	inv := Invitation{Server: ServerRef{URL: base, Pin: f.pin}, Token: f.token, Inviter: f.inviter, Policy: f.policy}
 	if f.expires != 0 {
 		inv.Expires = time.Unix(int64(f.expires), 0).UTC()
 	}

@@ -142,6 +142,8 @@ func (t *tx) applyEvent(e *content.Event) error {
 		return t.putDraft(&d)
 	case eventHistory:
 		return t.offered(e.Data)
+	case eventPolicy:
+		return t.hearPolicy(e.Data)
 	}
 	return nil // of a later version
 }

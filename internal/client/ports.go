@@ -7,6 +7,7 @@ import (
 
 	"codeberg.org/huis/huis/internal/client/store"
 	"codeberg.org/huis/huis/internal/proto"
+	"codeberg.org/huis/huis/kt"
 )
 
 // Lane separates what the server must not be able to join: requests of
@@ -66,6 +67,9 @@ type Config struct {
 	Dial  Dialer
 	Clock Clock        // nil: SystemClock
 	Log   *slog.Logger // nil: discards
+	// Witnesses are those that the first policy of a server asks for, if this is
+	// its first admin's device. Zero: none.
+	Witnesses kt.WitnessSet
 	// SendFor is how long Send tries before it leaves a message in the outbox.
 	// 0: 60 s.
 	SendFor time.Duration

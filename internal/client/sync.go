@@ -59,7 +59,7 @@ func (c *Client) Sync(ctx context.Context) error {
 // accountDuties does, beside the conversations, what belongs to the own account
 // and its devices, and forgets what has disappeared.
 func (c *Client) accountDuties(ctx context.Context) error {
-	for _, duty := range []func(context.Context) error{c.expire, c.takeLine, c.rotateIfDue, c.tellRead} {
+	for _, duty := range []func(context.Context) error{c.firstPolicy, c.checkInvitation, c.tellPolicy, c.expire, c.takeLine, c.rotateIfDue, c.tellRead} {
 		err := duty(ctx)
 		if err == nil {
 			continue
@@ -101,7 +101,7 @@ func (c *Client) syncAccount(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, err := c.freshChain(ctx, me.Account, ownChainAge); err != nil {
+	if err := c.settledChain(ctx, me.Account, ownChainAge); err != nil {
 		return err
 	}
 	if err := c.publishPackages(ctx); err != nil {
@@ -206,11 +206,9 @@ func (c *Client) Status(ctx context.Context) (out Status, err error) {
 			return err
 		}
 		out = Status{Handle: me.Handle, Account: me.Account.Hex(), Device: me.Device.Hex(), Server: c.server}
-		head, err := t.logHead()
-		if err != nil {
+		if out.Log, out.Warnings, err = t.logStatus(); err != nil {
 			return err
 		}
-		out.LogSize, out.LogRoot = head.Size, head.Root.Hex()
 		var safety *SafetyError
 		if err := t.logAlarm(); errors.As(err, &safety) {
 			out.Warnings = append(out.Warnings, "the server's log: "+safety.Reason)

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -153,10 +154,22 @@ func (c *Client) logLooked() {
 	c.sessions.logSeen = c.now()
 }
 
-// syncTranslog brings the replayed log up to the server's newest checkpoint. A
-// *SafetyError says that the server broke the log's rules or its word; from then
-// on no new key is accepted.
+// syncTranslog brings the replayed log up to the server's newest checkpoint, and
+// the witness policies with it. A *SafetyError says that the server broke the
+// log's rules or its word; from then on no new key is accepted.
 func (c *Client) syncTranslog(ctx context.Context) error {
+	if err := c.syncEpochs(ctx); err != nil {
+		return err
+	}
+	k, err := c.logKeys(ctx)
+	if err != nil {
+		return err
+	}
+	return c.syncPolicies(ctx, k)
+}
+
+// syncEpochs is syncTranslog without the policies.
+func (c *Client) syncEpochs(ctx context.Context) error {
 	k, err := c.logKeys(ctx)
 	if err != nil {
 		return err
@@ -188,9 +201,6 @@ func (c *Client) syncTranslog(ctx context.Context) error {
 		return c.forked(ctx, k, head, got.Checkpoint, signed.TreeHead)
 	}
 	c.logLooked()
-	if signed.Size == head.Size {
-		return nil
-	}
 	epochs, err := c.replayTo(ctx, k, &r, signed.Size)
 	if err != nil {
 		return err
@@ -208,7 +218,11 @@ func (c *Client) syncTranslog(ctx context.Context) error {
 				return err
 			}
 		}
+		t.notePolicies(epochs)
 		h := logHead{Size: signed.Size, Root: signed.Root, Checkpoint: got.Checkpoint}
+		if now.Size == h.Size && bytes.Equal(now.Checkpoint, h.Checkpoint) {
+			return nil
+		}
 		return t.save("translog/head", h.wire)
 	})
 }
@@ -300,24 +314,4 @@ func (c *Client) distrustLog(ctx context.Context, reason string, proof []byte) e
 		proof = c.logReport(ctx, reason)
 	}
 	return c.keepLogProof(ctx, alarm, proof)
-}
-
-// mayAcceptKeys tells why no new key can be accepted now, nil if it can: only a
-// log in order, and not stale, stands for one.
-func (t *tx) mayAcceptKeys() error {
-	if err := t.logAlarm(); err != nil {
-		return err
-	}
-	r, err := t.replayed()
-	if err != nil {
-		return err
-	}
-	last, ok := r.Last()
-	if age := t.c.now().Sub(time.Unix(int64(last.Time), 0)); !ok || age > logAge {
-		return &SafetyError{
-			Reason: fmt.Sprintf("the server's log has stood still since %s: keys newer than that cannot be checked", time.Unix(int64(last.Time), 0).UTC().Format(time.DateTime)),
-			Fix:    "what you have goes on; adding people and devices has to wait until the log goes on (is the clock of this device right?)",
-		}
-	}
-	return nil
 }

@@ -80,9 +80,8 @@ type Status struct {
 	Account     string
 	Device      string
 	Server      ServerRef
-	Outbox      int    // messages not yet acknowledged
-	LogSize     uint64 // epochs of the server's log this device has replayed
-	LogRoot     string // lower-case hex of the root over them
+	Outbox      int // messages not yet acknowledged
+	Log         LogStatus
 	Warnings    []string
 	Unreachable bool
 }

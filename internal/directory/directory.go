@@ -70,6 +70,8 @@ type Service struct {
 	names  [64]sync.Mutex
 	expiry expiry
 	log    *epochs.Log
+	// policies orders the growth of the chain of witness policies.
+	policies sync.Mutex
 }
 
 // Open opens the log, checking all of it, and returns a service.

@@ -44,6 +44,7 @@ const (
 	InboxFetch   Method = "inbox_fetch"
 	InboxAck     Method = "inbox_ack"
 	CreateToken  Method = "create_token"
+	PolicyPut    Method = "policy_put"
 )
 
 // Requests of the conversation lane: a member key's signature or session. The
@@ -106,6 +107,7 @@ func Calls() []Call {
 		call[InboxFetchRequest, InboxFetchResponse](InboxFetch),
 		call[InboxAckRequest, Empty](InboxAck),
 		call[CreateTokenRequest, CreateTokenResponse](CreateToken),
+		call[PolicyPutRequest, Empty](PolicyPut),
 
 		call[CreateRequest, CreateResponse](Create),
 		call[AppendRequest, AppendResponse](Append),

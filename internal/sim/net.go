@@ -187,7 +187,8 @@ func wantLane(m proto.Method) client.Lane {
 		proto.LogHead, proto.LogEntry:
 		return client.Anonymous
 	case proto.AccountOpen, proto.Invite, proto.ChainAppend, proto.Veto, proto.Lookup, proto.ChainProof, proto.LogEpochs, proto.Publish,
-		proto.PackageCount, proto.Claim, proto.InboxPost, proto.InboxFetch, proto.InboxAck, proto.CreateToken:
+		proto.PackageCount, proto.Claim, proto.InboxPost, proto.InboxFetch, proto.InboxAck, proto.CreateToken,
+		proto.PolicyPut:
 		return client.Account
 	}
 	return client.Conversations
