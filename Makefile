@@ -6,7 +6,7 @@ VERSION ?= $(shell git describe --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 export CGO_ENABLED ?= 0
 
-.PHONY: run build test check sim soak bench vectors setup clean
+.PHONY: run build test check attack sim soak bench vectors setup clean
 
 run: build ## build, start a server on 127.0.0.1, print an invitation
 	./bin/huis serve --data $(DATA)
@@ -19,6 +19,9 @@ test: setup ## everything CI checks (about ten minutes on two cores)
 
 check: setup ## the quick part of `make test`: format, vet, house rules, unit tests
 	scripts/test quick
+
+attack: setup ## the malicious operator against real clients; LONG=1 also what takes long, NAME=B-20 only that
+	$(GO) run -tags evil ./cmd/huis attack $(NAME) $(if $(LONG),--long)
 
 sim: setup ## the long simulation; SEED=n repeats a run, RUNS=n sets the seeds per scenario
 	$(GO) test ./internal/sim -run 'TestSim' -count=1 -timeout 0 -v -args -long $(if $(SEED),-seed=$(SEED)) $(if $(RUNS),-runs=$(RUNS))

@@ -302,3 +302,51 @@ func TestEveryDependencyHasItsReason(t *testing.T) {
 		}
 	}
 }
+
+var (
+	attackID  = regexp.MustCompile(`\bID:\s+"(B-\d+(?:/[a-z]+)?)"`)
+	attackRef = regexp.MustCompile(`\bB-\d+(?:/[a-z]+)?\b`)
+)
+
+// TestEveryAttackHasItsLine holds the threat model and the suite that plays the
+// malicious operator to each other: no attack without a line, no line without
+// its attack.
+func TestEveryAttackHasItsLine(t *testing.T) {
+	sources, err := filepath.Glob("internal/evil/*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	played := make(map[string]bool)
+	for _, name := range sources {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.HasPrefix(text, []byte("//go:build evil\n")) {
+			t.Errorf("%s is not under the tag evil", name)
+		}
+		for _, m := range attackID.FindAllSubmatch(text, -1) {
+			played[string(m[1])] = true
+		}
+	}
+	if len(played) < 10 {
+		t.Fatalf("only %d attacks are found", len(played))
+	}
+	model, err := os.ReadFile("THREATMODEL.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, model, _ = bytes.Cut(model, []byte("### Who has the disk"))
+	named := make(map[string]bool)
+	for _, id := range attackRef.FindAll(model, -1) {
+		named[string(id)] = true
+		if !played[string(id)] {
+			t.Errorf("THREATMODEL.md names %s, which nobody plays", id)
+		}
+	}
+	for id := range played {
+		if !named[id] {
+			t.Errorf("%s has no line in THREATMODEL.md", id)
+		}
+	}
+}

@@ -1,3 +1,5 @@
+//go:build !evil
+
 // Command huis is the server, the client and the tools around them.
 package main
 

@@ -61,6 +61,11 @@ func (t *tx) applyApplication(cv *conversation, s *proto.Stamped, hash proto.Has
 	if cv.group == nil || cv.meta.State != stateLive || s.Entry.Epoch < cv.meta.First {
 		return nil
 	}
+	if s.Entry.Epoch > cv.group.Epoch() {
+		// Every change before this entry has been applied.
+		cv.meta.Alarm = fmt.Sprintf("message %d is of epoch %d, and the server showed this device no change into it: something was left out", s.Receipt.Seq, s.Entry.Epoch)
+		return nil
+	}
 	if s.Entry.MK == cv.meta.Seed.public() && !cv.meta.Given {
 		// Going on would use message keys twice.
 		cv.meta.Alarm = fmt.Sprintf("message %d was sent with this device's key and this device does not know it: "+

@@ -111,3 +111,28 @@ func TestTwoVersionsOfALogMeetInGossip(t *testing.T) {
 		t.Fatalf("sync gives %v", err)
 	}
 }
+
+// TestAMessageOfAnEpochNeverShownStops: with every entry before it applied, a
+// message of a later epoch means that a change was left out.
+func TestAMessageOfAnEpochNeverShownStops(t *testing.T) {
+	w := newWorld(t)
+	alice, bob := w.person("alice"), w.person("bob")
+	alice.newChat("plan", "bob")
+	w.agree("plan", alice, bob)
+	id := bob.inspect1("plan").Conversation
+	for later, want := range map[uint64]bool{0: false, 1: true} {
+		err := bob.step(t.Context(), func(tx *tx) error {
+			cv, err := tx.conv(id)
+			if err != nil {
+				return err
+			}
+			s := proto.Stamped{Entry: proto.Entry{Kind: proto.KindApplication, Conversation: id, Epoch: cv.group.Epoch() + later}}
+			err = tx.applyApplication(cv, &s, proto.Hash{})
+			if stopped := cv.meta.Alarm != ""; stopped != want {
+				t.Errorf("%d epochs later: alarm %q", later, cv.meta.Alarm)
+			}
+			return errors.Join(err, errCut) // nothing of it stays
+		})
+		wantIs(t, err, errCut)
+	}
+}
