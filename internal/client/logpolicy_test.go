@@ -43,10 +43,17 @@ type watched struct {
 func newWatched(t *testing.T, names ...string) *watched {
 	t.Helper()
 	w := new(watched)
-	now := func() time.Time { return w.clock.Now() }
-	enrol := func(context.Context, string) (kt.NoteKey, error) {
-		k, _ := w.accounts.LogKeys()
-		return k, nil
+	now := func() time.Time {
+		if w.world == nil { // while it is being made
+			return time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+		}
+		return w.clock.Now()
+	}
+	key := serverstore.NewOperatorKey()
+	seed := key.Seed("log")
+	log, err := kt.NewNoteSigner("test", seed[:])
+	if err != nil {
+		t.Fatal(err)
 	}
 	var asked []epochs.Witness
 	for i, name := range names {
@@ -54,14 +61,14 @@ func newWatched(t *testing.T, names ...string) *watched {
 		if err != nil {
 			t.Fatal(err)
 		}
-		one, err := witness.New(witness.Config{Dir: t.TempDir(), Signer: signer, Now: now, Enrol: enrol})
+		one, err := witness.New(witness.Config{Dir: t.TempDir(), Signer: signer, Now: now, Logs: []kt.NoteKey{log.Public()}})
 		if err != nil {
 			t.Fatal(err)
 		}
 		w.witnesses = append(w.witnesses, &testWitness{Witness: one})
 		asked = append(asked, w.witnesses[i])
 	}
-	w.world = newWorldOf(t, serverstore.NewOperatorKey(), asked...)
+	w.world = newWorldOf(t, key, asked...)
 	return w
 }
 
