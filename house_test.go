@@ -31,6 +31,7 @@ var arrows = map[string][]string{
 		"internal/wire",
 	},
 	"internal/evidence":         {"kt", "internal/proto", "internal/wire"},
+	"internal/audit":            {"kt", "internal/evidence", "internal/wire"},
 	"internal/client":           {"mls", "kt", "internal/proto", "internal/wire", "internal/evidence", "internal/client/...", "!internal/client/store/sqlite", "!internal/client/store/idb"},
 	"internal/client/...":       {"mls", "kt", "internal/proto", "internal/wire", "internal/client/...", "!internal/client/store/sqlite", "!internal/client/store/idb"},
 	"internal/delivery":         {"mls", "internal/proto", "internal/wire", "internal/delivery/store", "internal/delivery/session"},

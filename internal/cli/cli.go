@@ -46,6 +46,7 @@ type commands struct {
 	Status  statusCommand  `cmd:"" help:"How this device stands."`
 	Backup  backupCommand  `cmd:"" help:"Back a server up, also while it runs."`
 	Restore restoreCommand `cmd:"" help:"Put a server's backup into an empty folder, or try whether it could be."`
+	Audit   auditCommand   `cmd:"" help:"Recompute the server's log and sign what was found."`
 	Verify  verifyCommand  `cmd:"" help:"Check an evidence file, offline."`
 }
 

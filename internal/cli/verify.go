@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"codeberg.org/huis/huis/internal/evidence"
+	"codeberg.org/huis/huis/kt"
 )
 
 type verifyCommand struct {
@@ -31,6 +32,7 @@ type verified struct {
 	Origin string `json:"origin"`
 	Key    string `json:"key"`
 	Says   string `json:"says"`
+	Pinned *bool  `json:"pinned"` // whether it is the key of the profile's server; null: no profile
 }
 
 // file needs no profile and no network.
@@ -41,15 +43,41 @@ func (k *verifyCommand) file(e *env) error {
 	}
 	f, err := evidence.Verify(file)
 	v := verified{File: k.What, Proved: err == nil, Kind: f.Kind, Says: f.Proves}
+	if errors.Is(err, evidence.ErrReport) {
+		v.Kind = "report"
+	}
 	if f.Log.Name != "" {
-		v.Origin, v.Key = f.Log.Name, f.Log.LogText()
+		v.Origin, v.Key, v.Pinned = f.Log.Name, f.Log.LogText(), k.pinned(e, f.Log)
 	}
 	if err != nil {
 		v.Says = err.Error()
 		return errors.Join(k.unproved(err), e.printJSON(v))
 	}
-	return e.print(v, "Proved: %s\nWho holds the log key %s did it; compare this key with the one the server is known by, for the file cannot say whose it is.",
-		printable(f.Proves), printable(v.Key))
+	whose := "compare this key with the one the server is known by, for the file cannot say whose it is."
+	switch {
+	case v.Pinned == nil:
+	case *v.Pinned:
+		whose = "it is the key of your server, as this device pinned it."
+	default:
+		whose = "it is not the key of your server; compare it with the one the accused server is known by."
+	}
+	return e.print(v, "Proved: %s\nWho holds the log key %s did it: %s", printable(f.Proves), printable(v.Key), whose)
+}
+
+// pinned compares a log's key with the one this profile pinned, nil if there is
+// none to compare with. Neither network nor a writable profile is needed.
+func (k *verifyCommand) pinned(e *env, log kt.NoteKey) *bool {
+	c, err := e.open()
+	if err != nil {
+		return nil
+	}
+	defer func() { _ = c.Close() }() // only read
+	own, _, known, err := c.PinnedLog(e.ctx)
+	if err != nil || !known {
+		return nil
+	}
+	same := own == log
+	return &same
 }
 
 func (k *verifyCommand) unproved(err error) error {

@@ -195,3 +195,51 @@ func TestOneFileForOneFinding(t *testing.T) {
 		t.Errorf("%d files", len(files))
 	}
 }
+
+// publicNet also shows what anybody sees.
+type publicNet struct {
+	*wireTo
+	note  []byte
+	asked int
+}
+
+func (n *publicNet) Public(context.Context, string) ([]byte, error) {
+	n.asked++
+	return n.note, nil
+}
+
+// TestTheLogIsLookedAtFromOutside: once a day a device compares what anybody is
+// shown with what it was shown.
+func TestTheLogIsLookedAtFromOutside(t *testing.T) {
+	w := newWorld(t)
+	alice := w.person("alice")
+	if err := alice.lookAtLog(); err != nil {
+		t.Fatal(err)
+	}
+	outside := &publicNet{wireTo: alice.net}
+	alice.Client.net = outside
+	var head proto.LogHeadResponse
+	if err := alice.callAnon(t.Context(), proto.LogHead, &proto.LogHeadRequest{}, &head); err != nil {
+		t.Fatal(err)
+	}
+	outside.note = head.Checkpoint
+	alice.sync()
+	alice.sync()
+	if outside.asked != 1 {
+		t.Fatalf("looked %d times", outside.asked)
+	}
+	other := newWorldOf(t, w.key) // the same keys, another history
+	mallory := other.person("mallory")
+	if err := mallory.callAnon(t.Context(), proto.LogHead, &proto.LogHeadRequest{}, &head); err != nil {
+		t.Fatal(err)
+	}
+	outside.note = head.Checkpoint
+	w.clock.advance(25 * time.Hour)
+	alarm := wantLogAlarm(t, alice.Sync(t.Context()), "anybody was shown")
+	if alarm.Evidence != "" {
+		t.Error("a place where no file is")
+	}
+	if f, err := evidence.Verify(proofOf(t, alice)); err != nil || f.Kind != kt.EvidenceSplitView {
+		t.Errorf("%+v, %v", f, err)
+	}
+}

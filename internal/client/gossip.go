@@ -159,9 +159,21 @@ func (t *tx) found(conv proto.ConversationID, from proto.AccountID, s *split) er
 // twoLogs raises the alarm, and makes the other side be told what this device
 // was shown.
 func (t *tx) twoLogs(conv proto.ConversationID, from proto.AccountID, size uint64) {
-	reason := fmt.Sprintf("the server shows two logs: what @%s was shown differs from what this device was shown within the first %d epochs", t.handleOf(from), size)
+	reason := fmt.Sprintf("the server shows two logs: what %s was shown differs from what this device was shown within the first %d epochs", t.shownTo(from), size)
 	t.put("translog/alarm", []byte(reason))
+	if conv == (proto.ConversationID{}) {
+		return
+	}
 	t.put("translog/owed/"+conv.Hex(), binary.BigEndian.AppendUint64(nil, size))
+}
+
+// shownTo names who was shown something: a member, or anybody who asked without
+// login.
+func (t *tx) shownTo(a proto.AccountID) string {
+	if a == (proto.AccountID{}) {
+		return "anybody"
+	}
+	return "@" + t.handleOf(a)
 }
 
 // compareRoots raises the alarm of two logs. The message it came in is shown
@@ -248,7 +260,7 @@ func (t *tx) settleNotes() error {
 		case s != nil:
 			err = t.found(h.In, h.From, s)
 		case !settled && t.c.now().Sub(time.Unix(int64(h.Since), 0)) > withheldAfter:
-			t.put("translog/alarm", fmt.Appendf(nil, "the server withholds its log from this device: @%s was shown %d epochs a day ago", t.handleOf(h.From), signed.Size))
+			t.put("translog/alarm", fmt.Appendf(nil, "the server withholds its log from this device: %s was shown %d epochs a day ago", t.shownTo(h.From), signed.Size))
 		}
 		if err != nil {
 			return err

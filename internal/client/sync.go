@@ -53,7 +53,7 @@ func (c *Client) Sync(ctx context.Context) error {
 			}
 		}
 	}
-	return errors.Join(append(alarms, c.seekChains(ctx), c.settleStamps(ctx), c.settleGossip(ctx))...)
+	return errors.Join(append(alarms, c.seekChains(ctx), c.settleLog(ctx))...)
 }
 
 // accountDuties does, beside the conversations, what belongs to the own account

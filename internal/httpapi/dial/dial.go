@@ -40,6 +40,7 @@ const (
 	maxAnswer  = 2*proto.MaxReadBytes + proto.MaxCommit + 1<<20
 	maxRefusal = 1 << 10
 	maxHint    = 64
+	maxPublic  = 1 << 20 // a tile or a checkpoint
 	// listenPing finds a push connection whose other end is gone.
 	listenPing = 20 * time.Second
 )
@@ -53,7 +54,10 @@ type Transport struct {
 	push   *http.Client
 }
 
-var _ client.Transport = (*Transport)(nil)
+var (
+	_ client.Transport    = (*Transport)(nil)
+	_ client.PublicReader = (*Transport)(nil)
+)
 
 // New returns the transport for server. It connects when first used.
 func New(server client.ServerRef) (client.Transport, error) {
@@ -160,6 +164,25 @@ func read(ctx context.Context, answer *http.Response, resp proto.Message) error 
 		return nil
 	}
 	return fmt.Errorf("%w: what answers there is not a huis server (HTTP %d)", client.ErrUnreachable, answer.StatusCode)
+}
+
+// Public implements client.PublicReader: a connection for this request alone,
+// as anybody's browser makes it.
+func (t *Transport) Public(ctx context.Context, path string) ([]byte, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, t.server.URL+path, nil)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := httpClient(t.server.Pin, 0).Do(request)
+	if err != nil {
+		return nil, unreachable(ctx, err)
+	}
+	defer answer.Body.Close()
+	b, err := io.ReadAll(io.LimitReader(answer.Body, maxPublic+1))
+	if err == nil && (answer.StatusCode != http.StatusOK || len(b) > maxPublic) {
+		err = fmt.Errorf("%w: no such file (HTTP %d)", client.ErrUnreachable, answer.StatusCode)
+	}
+	return b, err
 }
 
 // unreachable is err as a caller is to see it: the caller's own end of ctx, a

@@ -166,3 +166,23 @@ func TestLanesShareNoConnection(t *testing.T) {
 		t.Error("a fourth lane exists")
 	}
 }
+
+func TestPublicFilesAreReadWithoutALane(t *testing.T) {
+	read := func(status int, body string) ([]byte, error) {
+		s := against(t, func(w http.ResponseWriter, r *http.Request) {
+			if r.Method != http.MethodGet || r.URL.Path != "/log/checkpoint" {
+				t.Errorf("%s %s", r.Method, r.URL)
+			}
+			answering(status, "text/plain", []byte(body))(w, r)
+		})
+		return s.(client.PublicReader).Public(t.Context(), "/log/checkpoint")
+	}
+	if b, err := read(200, "note"); err != nil || string(b) != "note" {
+		t.Errorf("%q, %v", b, err)
+	}
+	for status, body := range map[int]string{404: "none", 200: strings.Repeat("x", maxPublic+1)} {
+		if _, err := read(status, body); !errors.Is(err, client.ErrUnreachable) {
+			t.Errorf("%d: %v", status, err)
+		}
+	}
+}
