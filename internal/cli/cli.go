@@ -47,6 +47,7 @@ type commands struct {
 	Backup  backupCommand  `cmd:"" help:"Back a server up, also while it runs."`
 	Restore restoreCommand `cmd:"" help:"Put a server's backup into an empty folder, or try whether it could be."`
 	Audit   auditCommand   `cmd:"" help:"Recompute the server's log and sign what was found."`
+	App     appCommand     `cmd:"" help:"The web interface on this computer, with this program as its core."`
 	Verify  verifyCommand  `cmd:"" help:"Check an evidence file, offline."`
 }
 

@@ -127,6 +127,7 @@ func (t *tx) resolve(name string) ([]proto.ConversationID, error) {
 	if err != nil {
 		return nil, err
 	}
+	name = named(names, name)
 	var found []proto.ConversationID
 	for id, n := range names {
 		if n == name {

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"bytes"
 	"context"
 	"strconv"
 	"strings"
@@ -27,6 +28,7 @@ func (t *tx) putMessage(id proto.ConversationID, seq, minute uint64, m *content.
 		}
 		t.put(expiryKey(r.Expires, id, seq), nil)
 	}
+	t.keepAbout(id, seq, m)
 	return t.save(key("msg", id, seqKey(seq)), r.wire)
 }
 
@@ -52,6 +54,7 @@ func (c *Client) expire(ctx context.Context) error {
 				}
 				t.del(rec.Key)
 				t.del("msg/" + parts[2] + "/" + parts[3])
+				t.del("gone/" + parts[2] + "/" + parts[3])
 				if err := t.delAll("rcpt/" + parts[2] + "/" + parts[3] + "/"); err != nil {
 					return err
 				}
@@ -83,7 +86,7 @@ func (t *tx) takeBack(cv *conversation, from member, target content.ID) error {
 		}
 		if r.Envelope != nil && r.From.Account == from.Account {
 			t.del(name)
-			t.del(expiryKey(r.Expires, cv.id, seq))
+			t.put(goneKey(cv.id, seq), bytes.Clone(from.Account[:])) // with the message's own time to disappear
 		}
 	}
 	return nil

@@ -79,4 +79,7 @@ type Config struct {
 	// Now and then a device does work that many would otherwise do in the same
 	// second. Jitter draws from [0, d); nil: crypto/rand.
 	Jitter func(d time.Duration) time.Duration
+	// Changed, if not nil, is told of every step that changed what a person may
+	// see. It must not call the Client, only note what it is told.
+	Changed func(Change)
 }

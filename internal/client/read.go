@@ -194,10 +194,18 @@ func (t *tx) shown(id proto.ConversationID, rec store.Record, chat string) (m Me
 	if body.Kind == content.System {
 		m.Body = t.eventText(body.Event)
 	}
-	for _, a := range body.Attachments {
-		m.Attachments = append(m.Attachments, AttachmentInfo{Name: a.Name, Size: int64(a.File.Size), SHA256: hex.EncodeToString(a.File.SHA256[:])})
-	}
+	m.Attachments = attachmentInfos(body)
 	return m, true, nil, nil
+}
+
+func attachmentInfos(m *content.Message) (all []AttachmentInfo) {
+	for _, a := range m.Attachments {
+		all = append(all, AttachmentInfo{
+			Name: a.Name, Size: int64(a.File.Size), SHA256: hex.EncodeToString(a.File.SHA256[:]),
+			MediaType: a.MediaType, Duration: time.Duration(a.Duration) * time.Millisecond,
+		})
+	}
+	return all
 }
 
 // visible tells whether a kind is a line in a conversation.

@@ -68,8 +68,25 @@ func (c *Client) target(ctx context.Context, chat string) (proto.ConversationID,
 // sendMessage keeps a message and tries to send it until limited ends.
 func (c *Client) sendMessage(ctx, limited context.Context, id proto.ConversationID, chat string, m *content.Message) (Sent, error) {
 	sent := Sent{ID: m.ID.Hex(), Chat: chat}
-	var n string
-	err := c.step(ctx, func(t *tx) error {
+	n, err := c.enqueue(ctx, id, m)
+	if err != nil {
+		return Sent{}, err
+	}
+	err = c.deliver(limited, id, n)
+	seq, found := c.seqOf(ctx, id, n, m.ID)
+	if found {
+		sent.Seq = &seq
+		return sent, nil
+	}
+	if errors.Is(err, ErrUnreachable) || errors.Is(err, context.DeadlineExceeded) || retryLater(err) {
+		return sent, nil
+	}
+	return sent, err
+}
+
+// enqueue keeps a message in the outbox of a conversation one can write in.
+func (c *Client) enqueue(ctx context.Context, id proto.ConversationID, m *content.Message) (n string, err error) {
+	err = c.step(ctx, func(t *tx) error {
 		cv, err := t.conv(id)
 		if err != nil || cv == nil {
 			return errors.Join(err, ErrUnknownChat)
@@ -84,19 +101,7 @@ func (c *Client) sendMessage(ctx, limited context.Context, id proto.Conversation
 		n, err = t.queue(id, m)
 		return err
 	})
-	if err != nil {
-		return Sent{}, err
-	}
-	err = c.deliver(limited, id, n)
-	seq, found := c.seqOf(ctx, id, n, m.ID)
-	if found {
-		sent.Seq = &seq
-		return sent, nil
-	}
-	if errors.Is(err, ErrUnreachable) || errors.Is(err, context.DeadlineExceeded) || retryLater(err) {
-		return sent, nil
-	}
-	return sent, err
+	return n, err
 }
 
 // retryLater tells whether a refusal is one that time may heal: the message

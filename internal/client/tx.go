@@ -133,6 +133,7 @@ func (c *Client) tryStep(ctx context.Context, fn func(*tx) error) error {
 		return err
 	}
 	if base != c.base {
+		c.tell(Change{Everything: c.base != 0})
 		c.forget()
 		c.base = base
 	}
@@ -143,6 +144,12 @@ func (c *Client) tryStep(ctx context.Context, fn func(*tx) error) error {
 	if len(t.changes) == 0 {
 		return nil
 	}
-	c.base, err = c.cfg.Store.Commit(ctx, t.batch(base))
+	var seen Change
+	if c.cfg.Changed != nil {
+		seen = t.change()
+	}
+	if c.base, err = c.cfg.Store.Commit(ctx, t.batch(base)); err == nil {
+		c.tell(seen)
+	}
 	return err
 }

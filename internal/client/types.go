@@ -72,6 +72,9 @@ type AttachmentInfo struct {
 	Name   string // base name
 	Size   int64  // bytes
 	SHA256 string // lower-case hex, of the plaintext
+
+	MediaType string        // what the sender says
+	Duration  time.Duration // of a voice note
 }
 
 // Status is what `huis status` prints.

@@ -41,6 +41,7 @@ var sentinels = []struct {
 	{client.ErrUnreachable, CodeUnreachable, "are you connected? what you send meanwhile waits on this device"},
 	{client.ErrUnknownChat, CodeUnknownChat, ""},
 	{client.ErrUnknownPerson, CodeUnknownPerson, "check the spelling; names look like @alice"},
+	{client.ErrUnknownMessage, CodeUnknownItem, ""},
 	{client.ErrNotMember, CodeNotMember, "ask a member to add you"},
 	{client.ErrRevoked, CodeRevoked, "another device of yours ended this one; link it anew"},
 	{client.ErrTooLarge, CodeTooLarge, "a text has at most 64 KiB, a file 16 GiB"},

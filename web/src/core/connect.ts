@@ -12,6 +12,9 @@ export interface PageConfig {
   version: string;
   /** worker: whether the server has a core to give. */
   built: boolean;
+  /** Where this page's files are, /a/<hash>/, and the hash of their manifest. */
+  base: string;
+  manifest: string;
 }
 
 /** pageConfig asks the server of this page. */

@@ -1,30 +1,36 @@
 // The core as the program on this computer: frames over a WebSocket on loopback.
 // The one-time token stands in the address's fragment; it is exchanged for a
-// session, which this tab keeps until it is closed.
+// session, which this browser keeps and which ends with the program.
 
 import type { Port } from "./client";
 import { decodeFrame, encodeFrame, type Frame } from "./frame";
 
 const kept = "huis-session";
 
-/** openSocket connects to the program that serves this page. */
+/** openSocket connects to the program that serves this page; it fails with "no-session". */
 export async function openSocket(): Promise<Port> {
   const port = new SocketPort(await session());
   port.connect();
   return port;
 }
 
-/** session exchanges the token in the address, or takes what the tab kept. */
+/** session exchanges the token in the address, or takes what the browser kept. */
 async function session(): Promise<string> {
   const token = /^#token=([A-Za-z0-9_-]+)$/.exec(location.hash)?.[1];
   if (token) {
     history.replaceState(null, "", location.pathname);
     const answer = await fetch("/rpc/session", { method: "POST", headers: { "Content-Type": "text/plain" }, body: token });
-    if (answer.ok) sessionStorage.setItem(kept, await answer.text());
+    if (answer.ok) localStorage.setItem(kept, await answer.text());
   }
-  const s = sessionStorage.getItem(kept);
-  if (!s) throw new Error("no-session");
+  const s = localStorage.getItem(kept);
+  if (!s || !(await good(s))) throw new Error("no-session");
   return s;
+}
+
+/** good tells whether the program still knows a session. */
+async function good(session: string): Promise<boolean> {
+  const answer = await fetch("/rpc/session", { headers: { Authorization: `Bearer ${session}` } });
+  return answer.ok;
 }
 
 class SocketPort implements Port {
@@ -51,7 +57,7 @@ class SocketPort implements Port {
       this.#queue = [];
       this.onlost(true);
       setTimeout(() => this.connect(), this.#wait);
-      this.#wait = Math.min(this.#wait * 2, 5000);
+      this.#wait = Math.min(this.#wait * 2, 3000);
     };
   }
 
