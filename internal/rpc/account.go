@@ -25,7 +25,10 @@ func (c *Core) status(k *Call, _ *Empty) (*Status, error) {
 	defer c.mu.Unlock()
 	s := &Status{
 		Online: c.sync.Online, Syncing: c.sync.Syncing, LastSync: millis(c.lastSync), Outbox: st.Outbox,
-		Log: Log{Size: int64(st.LogSize), Root: st.LogRoot},
+		Log: Log{Size: int64(st.Log.Size), Root: st.Log.Root, Policy: st.Log.Policy, Witnessed: st.Log.Witnessed},
+	}
+	for _, w := range st.Log.Witnesses {
+		s.Log.Witnesses = append(s.Log.Witnesses, Witness{Name: w.Name, Time: millis(w.Time)})
 	}
 	for _, w := range st.Warnings {
 		s.Warnings = append(s.Warnings, Warning{Text: w})

@@ -143,9 +143,17 @@ type Status struct {
 
 // Log is the server's public log as this device has checked it.
 type Log struct {
-	Size      int64    `json:"size"` // epochs
-	Root      string   `json:"root"` // lower-case hex
-	Witnesses []string `json:"witnesses"`
+	Size      int64     `json:"size"`   // epochs
+	Root      string    `json:"root"`   // lower-case hex
+	Policy    string    `json:"policy"` // "none", or how many witnesses are wanted: "2 of 3"
+	Witnesses []Witness `json:"witnesses"`
+	Witnessed bool      `json:"witnessed"` // enough of them have cosigned lately
+}
+
+// Witness is somebody else's machine that cosigned the log.
+type Witness struct {
+	Name string `json:"name"`
+	Time Millis `json:"time"`
 }
 
 // Warning is something a person should know.

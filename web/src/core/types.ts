@@ -144,7 +144,17 @@ export interface Log {
   size: number;
   /** lower-case hex */
   root: string;
-  witnesses: string[];
+  /** "none", or how many witnesses are wanted: "2 of 3" */
+  policy: string;
+  witnesses: Witness[];
+  /** enough of them have cosigned lately */
+  witnessed: boolean;
+}
+
+/** Witness is somebody else's machine that cosigned the log. */
+export interface Witness {
+  name: string;
+  time: Millis;
 }
 
 /** Warning is something a person should know. */
