@@ -19,6 +19,8 @@ import (
 const (
 	gather   = 100 * time.Millisecond // changes wait that long for others
 	patience = 2 * time.Second        // witnesses may take that long
+	askFor   = 10 * time.Second       // one request to a witness
+	retry    = 10 * time.Second       // a witness that gave nothing is asked again
 	refresh  = time.Hour              // the newest checkpoint is cosigned anew
 )
 
@@ -32,7 +34,7 @@ func openLog(ctx context.Context, c *Config) (*epochs.Log, error) {
 	}
 	return epochs.Open(ctx, epochs.Config{
 		Store: logStore{c.Store}, Signer: signer, VRF: kt.NewVRFKey(c.Key.Seed("vrf")), Now: c.Clock.Now,
-		Witnesses: c.Witnesses, Gather: gather, Patience: patience, Refresh: refresh, Dir: c.LogDir, Log: c.Log,
+		Witnesses: c.Witnesses, Gather: gather, Patience: patience, AskFor: askFor, Refresh: refresh, Retry: retry, Dir: c.LogDir, Log: c.Log,
 	})
 }
 

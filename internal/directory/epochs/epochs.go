@@ -69,8 +69,10 @@ type Config struct {
 	Now       func() time.Time
 	Witnesses []Witness
 	Gather    time.Duration // how long changes wait for others, e.g. 100 ms
-	Patience  time.Duration // how long witnesses may take, e.g. 2 s
+	Patience  time.Duration // how long witnesses may take before a change is answered without them, e.g. 2 s
+	AskFor    time.Duration // how long one request to a witness may take, e.g. 10 s; at least Patience
 	Refresh   time.Duration // how often the newest checkpoint is cosigned anew, e.g. 1 h
+	Retry     time.Duration // how often those who gave nothing are asked again, e.g. 10 s; 0: Refresh
 	Dir       string        // where the static files are kept; "": nowhere
 	Log       *slog.Logger
 }
@@ -90,23 +92,28 @@ type Log struct {
 	// waits for a value. current is the newest epoch, which only they know.
 	writing sync.Mutex
 	current kt.Replay
+	asked   time.Time // when all witnesses were asked last
 	running atomic.Bool
 
 	// mu guards what follows. Versions are immutable, so that readers hold it
 	// only to pick one.
 	mu        sync.RWMutex
 	published version
-	days      []kt.Replay       // distinguished epochs, oldest first, at most distinguishedKept
-	hashes    hashes            // of all epochs
-	seen      map[string]uint64 // size each witness stands at, by name
-	changed   chan struct{}     // closed and replaced at each publication
+	days      []kt.Replay   // distinguished epochs, oldest first, at most distinguishedKept
+	hashes    hashes        // of all epochs
+	asking    []asking      // of each witness
+	changed   chan struct{} // closed and replaced at each publication
+
+	files sync.Mutex // orders the writers of the file checkpoint
 }
 
 // version is one epoch with the checkpoint that shows it.
 type version struct {
 	replay     kt.Replay
-	checkpoint []byte // signed note with cosignatures
-	witnessed  int    // cosignatures on it
+	note       []byte   // signed by the log
+	lines      [][]byte // cosignatures by witness, nil where there is none
+	checkpoint []byte   // note and lines
+	witnessed  int      // how many lines
 }
 
 // hashes are the stored hashes of the tree (tlog.StoredHashIndex). Appending
@@ -128,7 +135,11 @@ func (h hashes) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
 // Open rebuilds the log from the store, checking every epoch by the rules. An
 // empty store gets its first epoch, so that there is always a checkpoint.
 func Open(ctx context.Context, c Config) (*Log, error) {
-	l := &Log{Config: c, wake: make(chan struct{}, 1), changed: make(chan struct{}), seen: map[string]uint64{}}
+	l := &Log{Config: c, wake: make(chan struct{}, 1), changed: make(chan struct{}), asking: make([]asking, len(c.Witnesses))}
+	l.AskFor = max(l.AskFor, l.Patience)
+	if l.Retry == 0 {
+		l.Retry = l.Refresh
+	}
 	for {
 		page, err := c.Store.Epochs(ctx, l.current.Size(), 1000)
 		if err != nil {
@@ -148,7 +159,7 @@ func Open(ctx context.Context, c Config) (*Log, error) {
 			return nil, err
 		}
 	}
-	l.publish(version{replay: l.current, checkpoint: l.sign(l.current)})
+	l.publish(l.signed())
 	return l, l.writeFiles(0)
 }
 
@@ -191,8 +202,6 @@ func (l *Log) publish(v version) {
 	close(l.changed)
 	l.changed = make(chan struct{})
 }
-
-func (l *Log) sign(r kt.Replay) []byte { return l.Signer.SignCheckpoint(r.Size(), r.Root()) }
 
 // Index returns where a label stands, and the proof of it.
 func (l *Log) Index(kind kt.MapKind, label []byte) (kt.Index, kt.VRFProof) {

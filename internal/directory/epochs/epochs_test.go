@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -96,13 +97,13 @@ func noteSigner(t testing.TB, name string, b byte) *kt.NoteSigner {
 // local asks a witness in the same process.
 type local struct {
 	w    *witness.Witness
-	down bool
+	down atomic.Bool
 }
 
 func (l *local) Key() kt.NoteKey { return l.w.Signer.Public() }
 
 func (l *local) Cosign(ctx context.Context, _ kt.NoteKey, old uint64, proof []kt.Hash, checkpoint []byte) ([]byte, error) {
-	if l.down {
+	if l.down.Load() {
 		<-ctx.Done()
 		return nil, ctx.Err()
 	}
@@ -125,7 +126,7 @@ func newWitness(t testing.TB, name string, b byte, c *clock, logKey kt.NoteKey) 
 
 func config(t testing.TB, store Store, c *clock, dir string, witnesses ...Witness) Config {
 	return Config{Store: store, Signer: noteSigner(t, "example.org/huis", 1), VRF: kt.NewVRFKey([32]byte(seed(2))), Now: c.now,
-		Witnesses: witnesses, Patience: 50 * time.Millisecond, Refresh: time.Hour, Dir: dir, Log: slog.New(slog.NewTextHandler(io.Discard, nil))}
+		Witnesses: witnesses, Patience: 400 * time.Millisecond, Refresh: time.Hour, Dir: dir, Log: slog.New(slog.NewTextHandler(io.Discard, nil))}
 }
 
 func open(t testing.TB, c Config) *Log {
@@ -215,11 +216,11 @@ func TestChangesAreProvedWitnessedAndReplayed(t *testing.T) {
 			_, o := submit(l, m, label, uint32(len(openings[label])))
 			openings[label] = append(openings[label], o)
 		}
-		w2.down = i%7 == 3
+		w2.down.Store(i%7 == 3)
 		c.add(5 * time.Hour)
 		step(t, l)
 		signed := r.sync(t, l, m)
-		if want := 2 - map[bool]int{true: 1}[w2.down]; len(signed.Cosignatures) != want {
+		if want := 2 - map[bool]int{true: 1}[w2.down.Load()]; len(signed.Cosignatures) != want {
 			t.Fatalf("step %d: %d cosignatures, want %d", i, len(signed.Cosignatures), want)
 		}
 	}
@@ -396,5 +397,81 @@ func TestStaticFilesAreTheLog(t *testing.T) {
 	first := m.epochs[0].Record.Encode()
 	if len(bundle) != 256*(2+len(first)) || !bytes.Equal(bundle[2:2+len(first)], first) {
 		t.Error("the bundle does not begin with the first epoch")
+	}
+}
+
+func TestAWitnessThatComesBackIsCaughtUp(t *testing.T) {
+	m := &memory{}
+	now := &clock{t: time.Unix(1700000000, 0)}
+	key := noteSigner(t, "example.org/huis", 1).Public()
+	w1, w2 := newWitness(t, "w1.example", 3, now, key), newWitness(t, "w2.example", 4, now, key)
+	conf := config(t, m, now, t.TempDir(), w1, w2)
+	conf.Patience, conf.Retry = 40*time.Millisecond, 5*time.Millisecond
+	l := open(t, conf)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { defer close(done); l.Run(ctx) }()
+	defer func() { cancel(); <-done }()
+	w2.down.Store(true)
+	for i := range 5 {
+		x, _ := submit(l, m, fmt.Sprint("p", i), 0)
+		if n, err := l.Wait(ctx, x, 0); err != nil || n != 1 {
+			t.Fatalf("witnessed by %d, %v", n, err)
+		}
+	}
+	w2.down.Store(false)
+	both := func() bool {
+		h, err := l.Head(0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := kt.VerifyCheckpoint(h.Checkpoint, key, []kt.NoteKey{w1.Key(), w2.Key()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		file, err := os.ReadFile(filepath.Join(conf.Dir, "checkpoint"))
+		return err == nil && len(s.Cosignatures) == 2 && bytes.Equal(file, h.Checkpoint)
+	}
+	for !both() { // without another change
+		select {
+		case <-time.After(time.Millisecond):
+		case <-t.Context().Done():
+			t.Fatal("the witness that came back is not asked again")
+		}
+	}
+}
+
+func TestCosignaturesAreRenewed(t *testing.T) {
+	m := &memory{}
+	now := &clock{t: time.Unix(1700000000, 0)}
+	key := noteSigner(t, "example.org/huis", 1).Public()
+	w := newWitness(t, "w1.example", 3, now, key)
+	conf := config(t, m, now, "", w)
+	conf.Refresh = 5 * time.Millisecond
+	l := open(t, conf)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { defer close(done); l.Run(ctx) }()
+	defer func() { cancel(); <-done }()
+	var first time.Time
+	for {
+		h, err := l.Head(0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := kt.VerifyCheckpoint(h.Checkpoint, key, []kt.NoteKey{w.Key()})
+		if err != nil || s.Size != 1 {
+			t.Fatalf("size %d: %v", s.Size, err)
+		}
+		if len(s.Cosignatures) == 1 {
+			switch seen := s.Cosignatures[0].Time; {
+			case first.IsZero():
+				first = seen
+				now.add(time.Minute)
+			case !seen.Equal(first):
+				return // cosigned anew, and no epoch was made for it
+			}
+		}
+		time.Sleep(time.Millisecond)
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"sync"
 	"time"
 
 	"codeberg.org/huis/huis/kt"
@@ -29,6 +28,9 @@ func (l *Log) Run(ctx context.Context) {
 		case <-l.wake:
 			l.pause(ctx, l.Gather)
 		case <-time.After(l.untilNext()):
+			if l.retryFailing(ctx) {
+				continue
+			}
 		}
 		if err := l.Step(ctx); err != nil && ctx.Err() == nil {
 			l.Log.Error("the log could not be written", "error", err)
@@ -49,7 +51,11 @@ func (l *Log) pause(ctx context.Context, d time.Duration) {
 func (l *Log) untilNext() time.Duration {
 	now := l.Now().UTC()
 	midnight := now.Truncate(24 * time.Hour).Add(24 * time.Hour)
-	return min(l.Refresh, midnight.Sub(now))
+	wait := min(l.Refresh-now.Sub(l.asked), midnight.Sub(now))
+	if l.anyFailing() {
+		wait = min(wait, l.Retry)
+	}
+	return max(wait, 0)
 }
 
 // Step writes epochs until nothing is pending, at least one on a new day, and
@@ -146,61 +152,6 @@ func (l *Log) next(values []Pending) (Epoch, error) {
 		e.Record.LastDistinguished = e.Record.N
 	}
 	return e, nil
-}
-
-// cosign asks all witnesses at once about the newest checkpoint, for as long as
-// Patience, and publishes what they gave.
-func (l *Log) cosign(ctx context.Context) {
-	v := version{replay: l.current, checkpoint: l.sign(l.current)}
-	note := v.checkpoint
-	lines := make([][]byte, len(l.Witnesses))
-	ctx, cancel := context.WithTimeout(ctx, l.Patience)
-	defer cancel()
-	var wait sync.WaitGroup
-	for i, w := range l.Witnesses {
-		wait.Go(func() { lines[i] = l.ask(ctx, w, v.replay.Size(), note) })
-	}
-	wait.Wait()
-	v.checkpoint = bytes.Clone(note)
-	for _, line := range lines {
-		if line != nil {
-			v.checkpoint = append(v.checkpoint, line...)
-			v.witnessed++
-		}
-	}
-	if err := l.writeFile("checkpoint", v.checkpoint); err != nil {
-		l.Log.Error("the checkpoint could not be written", "error", err)
-	}
-	l.publish(v)
-}
-
-// ask returns a witness's line, nil if it gives none. A witness that stands
-// elsewhere than remembered says where, and is asked again from there.
-func (l *Log) ask(ctx context.Context, w Witness, size uint64, note []byte) []byte {
-	name := w.Key().Name
-	l.mu.RLock()
-	old := l.seen[name]
-	l.mu.RUnlock()
-	for range 2 {
-		proof, err := l.consistency(old, size)
-		if err != nil {
-			return nil // it stands beyond this log: another history of ours
-		}
-		line, err := w.Cosign(ctx, l.Signer.Public(), old, proof, note)
-		var elsewhere *StandsAt
-		switch {
-		case err == nil:
-			l.mu.Lock()
-			l.seen[name] = size
-			l.mu.Unlock()
-			return line
-		case errors.As(err, &elsewhere):
-			old = elsewhere.Size
-		default:
-			return nil
-		}
-	}
-	return nil
 }
 
 // consistency proves that the log of size n continues that of size m.
