@@ -40,6 +40,7 @@ type Clock interface{ Now() time.Time }
 type Store interface {
 	store.Accounts
 	store.Names
+	store.Recovery
 	store.Epochs
 }
 
@@ -111,11 +112,17 @@ func (s *Service) Register(ctx context.Context, r *proto.RegisterRequest) (*prot
 		return nil, proto.Refuse(proto.BadChain)
 	}
 	id := proto.AccountID(chain.Account())
+	if err := s.recoveryFree(ctx, id, chain); err != nil {
+		return nil, err
+	}
 	a := store.Account{ID: id, Lookup: s.lookup(r.Handle), Handle: s.Key.Seal("handle", id[:], []byte(r.Handle))}
 	if err := s.create(ctx, r, a); err != nil {
 		return nil, err
 	}
 	s.Joined()
+	if err := s.keepRecovery(ctx, id, chain); err != nil {
+		return nil, err
+	}
 	return &proto.RegisterResponse{Account: id}, s.logged(ctx, r.Handle, r.Links[len(r.Links)-1])
 }
 
@@ -146,6 +153,9 @@ func (s *Service) AccountOpen(ctx context.Context, r *proto.AccountOpenRequest) 
 	}
 	if !s.Sessions.TakeNonce(r.Nonce) {
 		return nil, proto.Refuse(proto.BadSession)
+	}
+	if err := s.keepRecovery(ctx, r.Account, chain); err != nil {
+		return nil, err
 	}
 	id, err := s.Sessions.OpenDevice(session.Device{Account: r.Account, Device: r.Device, Admin: account.Admin})
 	if err != nil {
@@ -237,7 +247,7 @@ func (s *Service) extend(ctx context.Context, id proto.AccountID, handle string,
 	if stored, err := s.Store.Links(ctx, id, link.Seq, 1); err != nil {
 		return err
 	} else if len(stored) == 1 && bytes.Equal(stored[0], encoded) {
-		return nil
+		return s.storedRecovery(ctx, id, link)
 	}
 	before, err := s.chain(ctx, id)
 	if err != nil {
@@ -250,13 +260,16 @@ func (s *Service) extend(ctx context.Context, id proto.AccountID, handle string,
 	if err != nil {
 		return proto.Refuse(proto.BadChain)
 	}
+	if err := s.recoveryFree(ctx, id, after); err != nil {
+		return err
+	}
 	if err := s.append(ctx, id, handle, link.Seq, encoded, revoked(before, after)); err != nil {
 		return err
 	}
 	for _, device := range changed(before, after) {
 		s.Sessions.EndDevice(id, device)
 	}
-	return nil
+	return s.keepRecovery(ctx, id, after)
 }
 
 // chain loads and verifies a whole chain. One that does not verify is damage.

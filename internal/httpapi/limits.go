@@ -15,6 +15,7 @@ import (
 type limits struct {
 	every   *byAddress // every request; an office of fifty people behind one address stays far below
 	join    *byAddress // registrations: costly, and without any session
+	recover *byAddress // recoveries: without any session
 	mailbox *byAddress // requests about linking mailboxes
 	push    *byAddress // push connections
 
@@ -30,6 +31,7 @@ func newLimits() *limits {
 	return &limits{
 		every:     &byAddress{newLimiter(200, 4000), newLimiter(20000, 100000)},
 		join:      &byAddress{newLimiter(0.5, 60), newLimiter(100, 2000)},
+		recover:   &byAddress{newLimiter(0.2, 30), newLimiter(100, 2000)},
 		mailbox:   &byAddress{newLimiter(5, 300), newLimiter(500, 5000)},
 		push:      &byAddress{newLimiter(5, 300), newLimiter(1000, 10000)},
 		logEntry:  &byAddress{newLimiter(20, 500), newLimiter(2000, 10000)},

@@ -12,6 +12,7 @@ const (
 	small    = 4 << 10
 	medium   = 128 << 10
 	lists    = proto.MaxPins*32 + small
+	aBackup  = proto.MaxBackupBlobs*32 + small
 	onePart  = proto.MaxBlobPart + small
 	aMailing = proto.MaxMailboxItem + small
 	aCommit  = proto.MaxCommit + proto.MaxAdds*(proto.MaxJoinPackage+64) + lists
@@ -32,6 +33,7 @@ func (h *Handler) allRoutes() map[proto.Method]route {
 
 		proto.LogHead:  on(small, accounts.LogHead),
 		proto.LogEntry: on(small, accounts.LogEntry).costing(l.logEntry),
+		proto.Recover:  on(2*small, accounts.Recover).costing(l.recover),
 
 		proto.AccountOpen:  on(small, accounts.AccountOpen),
 		proto.Invite:       on(small, within(h, l.directory, func(r *proto.InviteRequest) proto.SessionID { return r.Session }, accounts.Invite)),
@@ -48,6 +50,8 @@ func (h *Handler) allRoutes() map[proto.Method]route {
 		proto.InboxFetch:   on(small, within(h, l.inbox, func(r *proto.InboxFetchRequest) proto.SessionID { return r.Session }, deliveries.InboxFetch)).waiting(),
 		proto.InboxAck:     on(medium, within(h, l.inbox, func(r *proto.InboxAckRequest) proto.SessionID { return r.Session }, deliveries.InboxAck)),
 		proto.CreateToken:  on(small, deliveries.CreateToken),
+		proto.BackupGet:    on(small, within(h, l.directory, func(r *proto.BackupGetRequest) proto.SessionID { return r.Session }, accounts.BackupGet)),
+		proto.BackupSet:    on(aBackup, within(h, l.directory, func(r *proto.BackupSetRequest) proto.SessionID { return r.Session }, accounts.BackupSet)),
 
 		proto.Create:     on(aCreate, deliveries.Create),
 		proto.Append:     on(medium, deliveries.Append),

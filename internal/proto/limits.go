@@ -21,4 +21,7 @@ const (
 	MaxReadEntries  = 1000
 	MaxReadBytes    = 4 << 20 // of one answer, unless its first entry alone is larger
 	MaxSubscribe    = 2000    // sessions of one subscription
+
+	MaxBackupPointer = 256
+	MaxBackupBlobs   = 4096 // of one account's backup
 )

@@ -26,6 +26,7 @@ const (
 	MailboxFetch Method = "mailbox_fetch"
 	LogHead      Method = "log_head"
 	LogEntry     Method = "log_entry"
+	Recover      Method = "recover"
 )
 
 // Requests of the account lane: an account's session.
@@ -45,6 +46,8 @@ const (
 	InboxAck     Method = "inbox_ack"
 	CreateToken  Method = "create_token"
 	PolicyPut    Method = "policy_put"
+	BackupGet    Method = "backup_get"
+	BackupSet    Method = "backup_set"
 )
 
 // Requests of the conversation lane: a member key's signature or session. The
@@ -92,6 +95,7 @@ func Calls() []Call {
 		call[MailboxFetchRequest, MailboxFetchResponse](MailboxFetch),
 		call[LogHeadRequest, LogHeadResponse](LogHead),
 		call[LogEntryRequest, LogEntryResponse](LogEntry),
+		call[RecoverRequest, RecoverResponse](Recover),
 
 		call[AccountOpenRequest, AccountOpenResponse](AccountOpen),
 		call[InviteRequest, Empty](Invite),
@@ -108,6 +112,8 @@ func Calls() []Call {
 		call[InboxAckRequest, Empty](InboxAck),
 		call[CreateTokenRequest, CreateTokenResponse](CreateToken),
 		call[PolicyPutRequest, Empty](PolicyPut),
+		call[BackupGetRequest, BackupGetResponse](BackupGet),
+		call[BackupSetRequest, Empty](BackupSet),
 
 		call[CreateRequest, CreateResponse](Create),
 		call[AppendRequest, AppendResponse](Append),

@@ -161,6 +161,14 @@ var Annotations = []Table{
 		{"n", "order of the chain", plain, "nothing more"},
 		{"bytes", "which devices the account has signed", plain, "public keys of devices and when they were added or revoked"},
 	}},
+	{"recovery", Keep{Rule: "until the next recovery key", Key: []string{"lookup"}}, []Field{
+		{"lookup", "finds an account by its recovery key", keyed, "the account of a recovery key already known, with the operator's key"},
+		{"account", "whose it is", plain, "that the account has a recovery key, which its links tell as well"},
+	}},
+	{"backup", Keep{Rule: "until the next backup", Key: []string{"account"}}, []Field{
+		{"account", "whose backup", plain, "that the account has one"},
+		{"pointer", "where the backup is, for the account's devices", plain, "the blob, which device made it and on which day"},
+	}},
 	{"log_value", Keep{Rule: "as long as what it is about", Key: []string{"idx", "seq"}}, []Field{
 		{"idx", "where the log keeps it", "a pseudonym only the server's VRF key can compute", "with that key, which account's it is"},
 		{"seq", "order", plain, "how often it changed"},

@@ -43,6 +43,7 @@ type Store interface {
 	Blobs
 	Accounts
 	Names
+	Recovery
 	Epochs
 	Server
 }

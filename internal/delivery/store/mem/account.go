@@ -286,7 +286,7 @@ func (s *Store) CreateAccount(_ context.Context, invite proto.Hash, now store.Mi
 	i.Uses--
 	s.invites[invite] = i
 	a.Admin, a.Links = len(s.accounts) == 0, uint32(len(links))
-	s.accounts[a.ID] = &account{a, slices.Clone(links)}
+	s.accounts[a.ID] = &account{Account: a, links: slices.Clone(links)}
 	s.addValues(values)
 	return a, nil
 }

@@ -67,7 +67,9 @@ type pinKey struct {
 
 type account struct {
 	store.Account
-	links [][]byte
+	links    [][]byte
+	recovery proto.Hash
+	backup   []byte
 }
 
 // New returns an empty store.

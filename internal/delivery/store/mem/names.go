@@ -31,7 +31,7 @@ func (s *Store) ResetAccount(_ context.Context, invite proto.Hash, now store.Min
 	s.invites[invite] = i
 	before.Lookup = former
 	a.Admin, a.Links = false, uint32(len(links))
-	s.accounts[a.ID] = &account{a, slices.Clone(links)}
+	s.accounts[a.ID] = &account{Account: a, links: slices.Clone(links)}
 	s.addValues(values)
 	return a, nil
 }

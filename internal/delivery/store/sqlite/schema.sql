@@ -157,3 +157,15 @@ CREATE TABLE log_value (
 
 CREATE INDEX log_value_epoch ON log_value (epoch, idx, seq);
 
+
+CREATE TABLE recovery (
+	lookup  BLOB NOT NULL PRIMARY KEY,
+	account BLOB NOT NULL
+) WITHOUT ROWID;
+
+CREATE UNIQUE INDEX recovery_account ON recovery (account);
+
+CREATE TABLE backup (
+	account BLOB NOT NULL PRIMARY KEY,
+	pointer BLOB NOT NULL
+) WITHOUT ROWID;

@@ -34,6 +34,8 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"accounts are made by invitation", testAccounts},
 		{"links are appended in order", testLinks},
 		{"a name is given to another account, and back", testNames},
+		{"an account is found by its newest recovery key", testRecovery},
+		{"a backup is replaced with its pins, or not at all", testBackup},
 		{"the log takes values once and in order", testEpochs},
 		{"stamp keys and settings are kept", testServer},
 		{"entries expire and say so", testRetention},
