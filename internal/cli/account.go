@@ -70,13 +70,17 @@ func (k *joinCommand) Run(e *env) error {
 		if err != nil {
 			return nil, err
 		}
-		return c, e.print(struct {
+		err = e.print(struct {
 			Account     string `json:"account"`
 			Handle      string `json:"handle"`
 			Device      string `json:"device"`
 			RecoveryKey string `json:"recovery_key"`
 		}{me.Account, me.Handle, me.Device, me.RecoveryKey},
-			"You are @%s now.\n\nYour recovery key, shown only this once:\n\n    %s\n\nWrite it down and keep it away from your devices: it is what lets you\nback in when all of them are lost, and nobody else can help then. (The command\nfor that comes with the next version; the key will be the same.)", me.Handle, me.RecoveryKey)
+			"You are @%s now.\n\nYour recovery key, shown only this once:\n\n    %s\n\nWrite it down and keep it away from your devices: it is what lets you\nback in when all of them are lost (huis recover), and nobody else can help then.", me.Handle, me.RecoveryKey)
+		if err != nil {
+			return c, err // it is shown by the next command
+		}
+		return c, c.RecoveryKeyShown(e.ctx)
 	})
 }
 
@@ -88,6 +92,9 @@ func (e *env) create(make func(client.Config) (*client.Client, error)) error {
 	}
 	switch c, err := client.Open(e.ctx, cfg); {
 	case err == nil:
+		if err := e.showRecoveryKey(c); err != nil {
+			return errors.Join(err, c.Close())
+		}
 		return errors.Join(&hinted{
 			errors.New("this device has an account already"),
 			"huis status shows which; another one goes into another folder: --profile DIR",
@@ -170,6 +177,8 @@ func (e *env) confirm(format string, args ...any) bool {
 type deviceCommands struct {
 	List   deviceList   `cmd:"" default:"withargs" help:"List the devices of your account."`
 	Revoke deviceRevoke `cmd:"" help:"End a device: it receives and reads nothing more."`
+
+	NewRecoveryKey newRecoveryKey `cmd:"" help:"Replace your recovery key; the one before is worth nothing any more."`
 }
 
 type deviceList struct{}
@@ -225,6 +234,10 @@ func (*statusCommand) Run(e *env) error {
 		if err != nil {
 			return err
 		}
+		unseen, err := c.RecoveryKeyToShow(e.ctx)
+		if err != nil {
+			return err
+		}
 		warnings := append([]string{}, s.Warnings...)
 		if errors.Is(stale, client.ErrUnreachable) {
 			warnings = append(warnings, stale.Error())
@@ -237,9 +250,13 @@ func (*statusCommand) Run(e *env) error {
 			Outbox   int      `json:"outbox"`
 			Log      logState `json:"log"`
 			Warnings []string `json:"warnings"`
-		}{s.Handle, s.Account, s.Device, s.Server.String(), s.Outbox, newLogState(s.Log), warnings},
+			Recovery string   `json:"recovery_key,omitempty"` // until it was shown
+		}{s.Handle, s.Account, s.Device, s.Server.String(), s.Outbox, newLogState(s.Log), warnings, unseen},
 			"you      @%s\ndevice   %s\nserver   %s\noutbox   %d waiting\nlog      %s", s.Handle, s.Device, s.Server, s.Outbox, logWords(s.Log))
 		if err != nil {
+			return err
+		}
+		if err := c.RecoveryKeyShown(e.ctx); err != nil {
 			return err
 		}
 		for _, w := range warnings {

@@ -39,6 +39,7 @@ type commands struct {
 	Join    joinCommand    `cmd:"" help:"Make an account with an invitation; this becomes its first device."`
 	Link    linkCommand    `cmd:"" help:"Make this a further device of your account: shows a code and waits."`
 	Approve approveCommand `cmd:"" help:"Let the device that shows CODE into your account."`
+	Recover recoverCommand `cmd:"" help:"Come back with the recovery key when all your devices are lost."`
 	Chat    chatCommands   `cmd:"" help:"Conversations and who is in them."`
 	Send    sendCommand    `cmd:"" help:"Send a message, with files if you like."`
 	Read    readCommand    `cmd:"" help:"Show the messages of a conversation."`

@@ -98,7 +98,16 @@ func (e *env) with(f func(c *client.Client, stale error) error) (err error) {
 			err = cerr
 		}
 	}()
-	return f(c, c.Sync(e.ctx))
+	if err := e.showRecoveryKey(c); err != nil {
+		return err
+	}
+	if err := f(c, c.Sync(e.ctx)); err != nil {
+		return err
+	}
+	if err := c.BackUp(e.ctx); err != nil {
+		e.log().Warn("the account's backup is made later", "why", err)
+	}
+	return nil
 }
 
 // change is with for commands that change something: they need the present

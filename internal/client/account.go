@@ -230,7 +230,7 @@ func (t *tx) beginJoin(inv Invitation, handle string) (*joiningRecord, error) {
 	if err != nil {
 		return nil, err
 	}
-	return j, t.save(joiningKey, j.wire)
+	return j, errors.Join(t.save(joiningKey, j.wire), t.sealTo(j.Recovery))
 }
 
 // newJoining makes the keys and the first links of an account: GENESIS and
@@ -271,7 +271,7 @@ func (c *Client) register(ctx context.Context, j *joiningRecord) error {
 	err := c.call(ctx, Anonymous, proto.Register, &j.Request, &resp)
 	switch {
 	case definite(err):
-		return errors.Join(err, c.step(ctx, func(t *tx) error { t.del(joiningKey); return nil }))
+		return errors.Join(err, c.step(ctx, func(t *tx) error { t.del(joiningKey); t.del(sealingKeyKey); return nil }))
 	case err != nil:
 		return err
 	case resp.Account != j.Me.Account:
@@ -285,6 +285,7 @@ func (c *Client) register(ctx context.Context, j *joiningRecord) error {
 			t.saveIdentity(&me),
 			t.keepChain(me.Account, j.Request.Links),
 			t.keepHandle(me.Account, me.Handle),
+			t.showRecovery(j.Recovery),
 		)
 	})
 }

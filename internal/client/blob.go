@@ -11,17 +11,22 @@ import (
 // putBlob uploads a small blob through the conversation's session. Doing it
 // again with the same bytes changes nothing.
 func (c *Client) putBlob(ctx context.Context, conv proto.ConversationID, id proto.BlobID, b []byte) error {
-	call := func(m proto.Method, build func(proto.SessionID) proto.Message) error {
-		return c.callConv(ctx, conv, m, build, &proto.Empty{})
-	}
+	return putParts(func(m proto.Method, build func(proto.SessionID) proto.Message, resp proto.Message) error {
+		return c.callConv(ctx, conv, m, build, resp)
+	}, id, b)
+}
+
+// putParts uploads what of a blob is not there yet; call makes a request of the
+// session it belongs to.
+func putParts(call func(proto.Method, func(proto.SessionID) proto.Message, proto.Message) error, id proto.BlobID, b []byte) error {
 	err := call(proto.BlobBegin, func(s proto.SessionID) proto.Message {
 		return &proto.BlobBeginRequest{Session: s, ID: id, Size: uint64(len(b)), Hash: sha256.Sum256(b)}
-	})
+	}, &proto.Empty{})
 	if err != nil {
 		return err
 	}
 	var stat proto.BlobStatResponse
-	err = c.callConv(ctx, conv, proto.BlobStat, func(s proto.SessionID) proto.Message {
+	err = call(proto.BlobStat, func(s proto.SessionID) proto.Message {
 		return &proto.BlobStatRequest{Session: s, ID: id}
 	}, &stat)
 	if err != nil || stat.Done {
@@ -34,18 +39,22 @@ func (c *Client) putBlob(ctx context.Context, conv proto.ConversationID, id prot
 		part := b[n*proto.MaxBlobPart : min(len(b), (n+1)*proto.MaxBlobPart)]
 		err := call(proto.BlobPut, func(s proto.SessionID) proto.Message {
 			return &proto.BlobPutRequest{Session: s, ID: id, Part: uint32(n), Bytes: part}
-		})
+		}, &proto.Empty{})
 		if err != nil {
 			return err
 		}
 	}
 	return call(proto.BlobFinish, func(s proto.SessionID) proto.Message {
 		return &proto.BlobFinishRequest{Session: s, ID: id}
-	})
+	}, &proto.Empty{})
 }
 
 // getBlob reads a whole blob of exactly size bytes, at most max, into memory.
 func (c *Client) getBlob(ctx context.Context, id proto.BlobID, size uint64, max int) ([]byte, error) {
+	return c.getBlobOn(ctx, Conversations, id, size, max)
+}
+
+func (c *Client) getBlobOn(ctx context.Context, lane Lane, id proto.BlobID, size uint64, max int) ([]byte, error) {
 	if size > uint64(max) {
 		return nil, fmt.Errorf("%w: blob of %d bytes", ErrTooLarge, size)
 	}
@@ -53,7 +62,7 @@ func (c *Client) getBlob(ctx context.Context, id proto.BlobID, size uint64, max 
 	for uint64(len(b)) < size {
 		var got proto.BlobGetResponse
 		n := min(size-uint64(len(b)), proto.MaxBlobPart)
-		err := c.call(ctx, Conversations, proto.BlobGet, &proto.BlobGetRequest{ID: id, Offset: uint64(len(b)), Length: uint32(n)}, &got)
+		err := c.call(ctx, lane, proto.BlobGet, &proto.BlobGetRequest{ID: id, Offset: uint64(len(b)), Length: uint32(n)}, &got)
 		if err != nil {
 			return nil, err
 		}

@@ -87,6 +87,9 @@ func (t *tx) keepChain(a proto.AccountID, links [][]byte) error {
 	if err != nil {
 		return err
 	}
+	if err := t.meetPin(a, links); err != nil {
+		return err
+	}
 	if c.Account() != kt.AccountID(a) {
 		return &SafetyError{Reason: "a chain of device keys belongs to another account than named", Fix: "tell the server's operator"}
 	}
@@ -206,7 +209,7 @@ func (c *Client) takeChain(ctx context.Context, a proto.AccountID, k logKeys, go
 			return why
 		}
 		unvouched = why
-		if err := errors.Join(t.keepChain(a, links), t.keepHandle(a, got.Handle)); err != nil {
+		if err := errors.Join(t.pinMet(a, got.Links), t.keepChain(a, links), t.keepHandle(a, got.Handle)); err != nil {
 			return err
 		}
 		if r, err = t.chainRecord(a); err != nil {

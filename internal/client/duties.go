@@ -47,6 +47,9 @@ func (t *tx) whyGone(cv *conversation, m *mls.Member) (*reason, error) {
 		return nil, err
 	}
 	if s == kt.Revoked {
+		if called, err := t.comesBack(cv, m.Leaf, who.Account); err != nil || called {
+			return nil, err // answerCalls exchanges it
+		}
 		links, err := t.links(who.Account)
 		return &reason{Chain: links}, err
 	}
@@ -146,6 +149,9 @@ func (c *Client) addOwnDevices(ctx context.Context, id proto.ConversationID) err
 	}
 	missing, err := c.missing(ctx, id, me.Account)
 	if err != nil || len(missing) == 0 {
+		return err
+	}
+	if lost, err := c.onlyLost(ctx, missing); err != nil || lost {
 		return err
 	}
 	return c.addAccounts(ctx, id, []proto.AccountID{me.Account})

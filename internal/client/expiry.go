@@ -87,6 +87,9 @@ func (t *tx) takeBack(cv *conversation, from member, target content.ID) error {
 		if r.Envelope != nil && r.From.Account == from.Account {
 			t.del(name)
 			t.put(goneKey(cv.id, seq), bytes.Clone(from.Account[:])) // with the message's own time to disappear
+			if err := t.unarchive(cv.id, seq); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

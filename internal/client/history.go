@@ -355,8 +355,13 @@ func (c *Client) fetchArchive(ctx context.Context, o *historyOffer) (*archive, e
 	if err := c.download(ctx, ref, &plain, nil); err != nil {
 		return nil, err
 	}
+	return parseArchive(plain.Bytes(), o)
+}
+
+// parseArchive reads a part, which has to be the one that was offered.
+func parseArchive(plain []byte, o *historyOffer) (*archive, error) {
 	a := new(archive)
-	if err := wire.Decode(plain.Bytes(), a.wire); err != nil {
+	if err := wire.Decode(plain, a.wire); err != nil {
 		return nil, err
 	}
 	if a.Conversation != o.Conversation || len(a.Entries) == 0 || a.first() != o.First || a.last() != o.Last {

@@ -24,6 +24,7 @@ const (
 	eventRead     = "read"
 	eventDraft    = "draft"
 	eventHistory  = "history" // historyOffer
+	eventSealing  = "backup"  // sealingKey
 )
 
 // devicesConversation returns the conversation of the own devices, made if
@@ -144,6 +145,8 @@ func (t *tx) applyEvent(e *content.Event) error {
 		return t.offered(e.Data)
 	case eventPolicy:
 		return t.hearPolicy(e.Data)
+	case eventSealing:
+		return t.takeSealingKey(e.Data)
 	}
 	return nil // of a later version
 }

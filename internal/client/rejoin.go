@@ -252,9 +252,10 @@ func (c *Client) answerCalls(ctx context.Context, id proto.ConversationID) error
 	return failed
 }
 
-// answer exchanges the leaf of a device for a new one of the same device, or,
-// if that is revoked, of one that stands in its account's chain. After a RESET
-// there is none.
+// answer exchanges the leaf of a device for a new one of the same device; if all
+// devices were lost, of the one that the recovery key has added since; if it is
+// revoked, of one that stands in its account's chain. After a RESET there is
+// none.
 func (c *Client) answer(ctx context.Context, id proto.ConversationID, mk proto.MemberKey, who member) error {
 	chain, err := c.freshChain(ctx, who.Account, 0)
 	if err != nil {
@@ -263,7 +264,10 @@ func (c *Client) answer(ctx context.Context, id proto.ConversationID, mk proto.M
 	if _, closed := chain.Closed(); closed {
 		return nil
 	}
-	device := who.Device
+	device, err := c.successorOf(ctx, id, chain, who)
+	if err != nil {
+		return err
+	}
 	if d, ok := chain.Device(kt.DeviceID(device)); !ok || d.Revoked {
 		others, err := c.missing(ctx, id, who.Account)
 		if err != nil || len(others) == 0 {

@@ -46,7 +46,7 @@ func (c *Client) Sync(ctx context.Context) error {
 			alarms = append(alarms, err)
 		}
 	}
-	for _, duty := range []func(context.Context) error{c.runJobs, c.importHistory} {
+	for _, duty := range []func(context.Context) error{c.comeBack, c.runJobs, c.importHistory, c.shareSealingKey, c.BackUp} {
 		if err := duty(ctx); err != nil {
 			if err := c.tolerateJobs(err); err != nil {
 				return err
@@ -215,6 +215,9 @@ func (c *Client) Status(ctx context.Context) (out Status, err error) {
 		} else if err != nil {
 			return err
 		}
+		if out.Warnings, err = t.addRecoveryWarnings(out.Warnings); err != nil {
+			return err
+		}
 		ids, err := t.conversations()
 		if err != nil {
 			return err
@@ -252,7 +255,7 @@ func (t *tx) convWarnings(cv *conversation, name string) (all []string) {
 	case stateBroken:
 		all = append(all, fmt.Sprintf("%s: a change of entry %d could not be processed; waiting to be added again", name, cv.meta.Broken.Seq))
 	case stateLost:
-		all = append(all, fmt.Sprintf("%s: away for too long; waiting to be added again", name))
+		all = append(all, fmt.Sprintf("%s: waiting for another member's device to let this one in again; nothing can be sent or read until one is online", name))
 	}
 	warnings, err := t.list(key("warn", cv.id, ""), "", 0)
 	if err == nil {

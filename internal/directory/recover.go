@@ -2,7 +2,6 @@ package directory
 
 import (
 	"context"
-	"crypto/ed25519"
 	"errors"
 
 	"codeberg.org/huis/huis/internal/delivery/store"
@@ -16,7 +15,7 @@ import (
 // ADD_DEVICE signed by the key, conflict, as ChainAppend. No name is asked for,
 // so there is none to guess: who does not have the key of an account finds none.
 func (s *Service) Recover(ctx context.Context, r *proto.RecoverRequest) (*proto.RecoverResponse, error) {
-	if !ed25519.Verify(r.Key[:], proto.RecoverProof(s.Origin, r), r.Sig[:]) {
+	if !kt.RecoveryPublicKey(r.Key).Verify(proto.RecoverProof(s.Origin, r), r.Sig) {
 		return nil, proto.Refuse(proto.Forbidden)
 	}
 	if !s.Sessions.TakeNonce(r.Nonce) {
