@@ -55,8 +55,10 @@ func (m *backupMade) wire(c *wire.Codec) {
 	m.Digest.Wire(c)
 }
 
-// carried are records a backup takes over as they are.
-var carried = []string{"verified/", stampPrefix, "policy/"}
+// carried are the beginnings of records a backup takes over as they are: whom a
+// person verified, with what the server stamps, which witness policies this
+// person knows and signs.
+var carried = []string{"verified/", stampPrefix, policiesKey, policyKeyKey}
 
 // BackUp writes the account's backup if it is due. What hinders it is done by
 // a later one.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"codeberg.org/huis/huis/internal/proto"
@@ -323,7 +324,7 @@ func (t *tx) restoreBackup(b *backup) error {
 		}
 	}
 	for _, r := range b.Records {
-		if slices.ContainsFunc(carried, func(prefix string) bool { return len(r.Key) > len(prefix) && r.Key[:len(prefix)] == prefix }) {
+		if slices.ContainsFunc(carried, func(prefix string) bool { return strings.HasPrefix(r.Key, prefix) }) {
 			t.put(r.Key, r.Value)
 		}
 	}
