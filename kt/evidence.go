@@ -260,6 +260,8 @@ func VerifyEvidence(file []byte) (kind string, log NoteKey, err error) {
 			return new(Rollback)
 		case EvidenceFalseEpoch:
 			return new(FalseEpoch)
+		case EvidenceTakeover:
+			return new(Takeover)
 		}
 		return nil
 	})

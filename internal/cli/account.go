@@ -14,14 +14,18 @@ import (
 type inviteCommand struct {
 	Uses    int      `default:"1" placeholder:"N" help:"How many people may use it (default 1)."`
 	Expires duration `default:"7d" placeholder:"D" help:"How long it holds, such as 90m, 12h or 7d (default 7d)."`
+	Reset   string   `placeholder:"@NAME" help:"For somebody who lost all devices and the recovery key: a new account under their name."`
 }
 
 func (k *inviteCommand) Run(e *env) error {
 	if k.Uses < 1 {
 		return usagef("leave --uses away for an invitation for one person", "--uses %d invites nobody", k.Uses)
 	}
+	if k.Reset != "" && k.Uses != 1 {
+		return usagef("leave --uses away", "an account is made anew once")
+	}
 	return e.change(func(c *client.Client) error {
-		inv, err := c.Invite(e.ctx, k.Uses, k.Expires.std())
+		inv, err := k.make(e, c)
 		if err != nil {
 			return err
 		}
@@ -30,6 +34,14 @@ func (k *inviteCommand) Run(e *env) error {
 			Expires *string `json:"expires"`
 		}{inv.String(), stamp(inv.Expires)}, "%s", inv)
 	})
+}
+
+func (k *inviteCommand) make(e *env, c *client.Client) (client.Invitation, error) {
+	if k.Reset == "" {
+		return c.Invite(e.ctx, k.Uses, k.Expires.std())
+	}
+	e.note("Give this to @%s yourself, after you made sure who asks: their contacts are warned,\nand take the new account for theirs in about a day unless one of their devices objects.", strings.TrimPrefix(k.Reset, "@"))
+	return c.InviteReset(e.ctx, k.Reset, k.Expires.std())
 }
 
 // duration is a time.Duration that may be written in days: 7d.
@@ -57,7 +69,7 @@ func (d *duration) UnmarshalText(text []byte) error {
 
 type joinCommand struct {
 	Invite string `arg:"" help:"The invitation link."`
-	Handle string `required:"" placeholder:"NAME" help:"Your name on the server: letters a to z, digits, dots, dashes."`
+	Handle string `placeholder:"NAME" help:"Your name on the server: letters a to z, digits, dots, dashes."`
 }
 
 func (k *joinCommand) Run(e *env) error {
@@ -65,8 +77,17 @@ func (k *joinCommand) Run(e *env) error {
 	if err != nil {
 		return &hinted{err, "copy the whole link, up to its last character, and put it in quotes"}
 	}
+	k.Handle = strings.TrimPrefix(k.Handle, "@")
+	switch {
+	case k.Handle == "" && inv.Reset == "":
+		return usagef("huis join INVITE --handle NAME", "missing flags: --handle=NAME")
+	case k.Handle == "":
+		k.Handle = inv.Reset
+	case inv.Reset != "" && k.Handle != inv.Reset:
+		return usagef("leave --handle away, or write --handle "+inv.Reset, "this invitation is for @%s, whose account it makes anew", inv.Reset)
+	}
 	return e.create(func(cfg client.Config) (*client.Client, error) {
-		c, me, err := client.Join(e.ctx, cfg, inv, strings.TrimPrefix(k.Handle, "@"))
+		c, me, err := client.Join(e.ctx, cfg, inv, k.Handle)
 		if err != nil {
 			return nil, err
 		}

@@ -44,6 +44,7 @@ type commands struct {
 	Send    sendCommand    `cmd:"" help:"Send a message, with files if you like."`
 	Read    readCommand    `cmd:"" help:"Show the messages of a conversation."`
 	Devices deviceCommands `cmd:"" help:"The devices of your account."`
+	Veto    vetoCommand    `cmd:"" help:"Object to a new account under your name that was not you."`
 	Status  statusCommand  `cmd:"" help:"How this device stands."`
 	Backup  backupCommand  `cmd:"" help:"Back a server up, also while it runs."`
 	Restore restoreCommand `cmd:"" help:"Put a server's backup into an empty folder, or try whether it could be."`

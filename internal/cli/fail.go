@@ -70,6 +70,7 @@ var sentinels = []struct {
 	{client.ErrNotMember, "ask a member to add you: huis chat add CHAT @YOU"},
 	{client.ErrRevoked, "another device of yours ended this one; it becomes yours again in an empty folder: huis link SERVER --handle NAME --profile DIR"},
 	{client.ErrTooLarge, "a text has at most 64 KiB, a file 16 GiB; send long texts as a file: huis send CHAT --file FILE"},
+	{client.ErrNothingToRefuse, "nothing is to be done; huis verify @NAME shows what changed with somebody"},
 	{client.ErrForbidden, "ask an admin of the conversation: huis chat members CHAT shows who is"},
 	{client.ErrExists, "choose another name, or use the one there is: huis chat list"},
 	{store.ErrFull, "make room on this disk and try again; nothing was lost"},

@@ -260,7 +260,7 @@ func newJoining(now time.Time, inv Invitation, handle string) (*joiningRecord, e
 	me.Account = proto.AccountID(chain.Account())
 	return &joiningRecord{
 		Server: inv.Server, Inviter: inv.Inviter, Me: *me, Recovery: recovery.Text(),
-		Request: proto.RegisterRequest{Invite: inv.Token, Handle: handle, Links: [][]byte{genesis, set}},
+		Request: proto.RegisterRequest{Invite: inv.Token, Handle: handle, Links: [][]byte{genesis, set}, Reset: inv.Reset != ""},
 	}, nil
 }
 

@@ -54,12 +54,19 @@ func (c *Client) Approve(ctx context.Context, code string, confirm func(LinkRequ
 }
 
 func (c *Client) takeIn(ctx context.Context, line *linkLine, hello *linkHello) (DeviceInfo, error) {
+	me, err := c.whoami(ctx)
+	if err != nil {
+		return DeviceInfo{}, err
+	}
 	ids, err := c.toHandOver(ctx)
 	if err != nil {
 		return DeviceInfo{}, err
 	}
 	adds, enrolment, err := c.greet(ctx, line, hello, len(ids))
 	if err != nil {
+		return DeviceInfo{}, err
+	}
+	if err := c.step(ctx, func(t *tx) error { return t.mayTakeKeysOf(me.Account) }); err != nil {
 		return DeviceInfo{}, err
 	}
 	if err := c.enrol(ctx, enrolment); err != nil {
@@ -214,6 +221,9 @@ func (c *Client) handOver(ctx context.Context, id proto.ConversationID, kp *mls.
 	handed, err := c.commit(ctx, id, func(t *tx, cv *conversation) (*change, error) {
 		chain, _, err := t.chain(me.Account)
 		if err != nil {
+			return nil, err
+		}
+		if err := t.mayTakeKeysOf(me.Account); err != nil {
 			return nil, err
 		}
 		add, err := c.vetPackage(me.Account, chain, kp)

@@ -167,8 +167,24 @@ func (c *Client) freshChain(ctx context.Context, a proto.AccountID, maxAge time.
 }
 
 // refreshChain fetches what the log says of an account, checks it against the
-// log as this device has replayed it, and keeps it.
+// log as this device has replayed it, and keeps it. A log that has less than
+// this device has verified already is asked once more, for another process may
+// have been faster.
 func (c *Client) refreshChain(ctx context.Context, a proto.AccountID) error {
+	err := c.fetchChain(ctx, a)
+	if errors.Is(err, errBehind) {
+		err = c.fetchChain(ctx, a)
+	}
+	if !errors.Is(err, errBehind) {
+		return err
+	}
+	return &SafetyError{
+		Reason: "the server's log lacks device keys that this device has verified",
+		Fix:    "ask the person by another way which devices are theirs, and tell the server's operator",
+	}
+}
+
+func (c *Client) fetchChain(ctx context.Context, a proto.AccountID) error {
 	var got proto.ChainProofResponse
 	err := c.callAccount(ctx, proto.ChainProof, func(s proto.SessionID) proto.Message {
 		return &proto.ChainProofRequest{Session: s, Account: a}
@@ -197,25 +213,17 @@ func (c *Client) takeChain(ctx context.Context, a proto.AccountID, k logKeys, go
 	err := c.step(ctx, func(t *tx) error {
 		unvouched = nil
 		leaf, err := t.checkLogged(k, got)
+		if err == nil {
+			unvouched, err = t.keepName(a, got, leaf)
+		}
 		if err != nil {
 			return err
 		}
 		r, err := t.chainRecord(a)
-		if err != nil {
+		if err != nil || len(r.Links) == 0 {
 			return err
 		}
-		links, why := t.acceptable(r.Links, got.Links, leaf)
-		if why != nil && (!errors.Is(why, errUnvouched) || len(links) == len(r.Links)) {
-			return why
-		}
-		unvouched = why
-		if err := errors.Join(t.pinMet(a, got.Links), t.keepChain(a, links), t.keepHandle(a, got.Handle)); err != nil {
-			return err
-		}
-		if r, err = t.chainRecord(a); err != nil {
-			return err
-		}
-		if why == nil {
+		if unvouched == nil {
 			r.Checked = uint64(c.now().Unix())
 		}
 		return t.save("chain/"+a.Hex(), r.wire)
@@ -253,8 +261,8 @@ func (c *Client) logUpTo(ctx context.Context, epoch uint64) (k logKeys, err erro
 	return c.logKeys(ctx)
 }
 
-// checkLogged checks the proof of an account's links: exactly they stand in the
-// map of an epoch this device has replayed. It returns the map's leaf.
+// checkLogged checks the proof of a name's values: exactly they stand in the
+// map of an epoch this device has replayed, in the leaf it returns.
 func (t *tx) checkLogged(k logKeys, got *proto.ChainProofResponse) (*kt.MapLeaf, error) {
 	e, found, err := t.logEpochAt(got.Proof.Epoch)
 	if err != nil {
@@ -286,8 +294,11 @@ func (c *Client) lookup(ctx context.Context, handle string) (a proto.AccountID, 
 		a, known, err = t.accountOf(handle)
 		return err
 	})
-	if err != nil || known {
+	if err != nil {
 		return a, err
+	}
+	if known {
+		return c.knownAs(ctx, handle, a)
 	}
 	var got proto.LookupResponse
 	err = c.callAccount(ctx, proto.Lookup, func(s proto.SessionID) proto.Message {
@@ -304,6 +315,9 @@ func (c *Client) lookup(ctx context.Context, handle string) (a proto.AccountID, 
 	}
 	return got.Account, c.step(ctx, func(t *tx) error {
 		if err := t.mayAcceptKeys(); err != nil {
+			return err
+		}
+		if err := t.settledName(handle); err != nil {
 			return err
 		}
 		if named, known, err := t.accountOf(handle); err != nil || !known || named != got.Account {
@@ -327,6 +341,9 @@ func (t *tx) standing(m *mls.Member) (kt.Standing, member, error) {
 	if err != nil || !known || len(m.SignatureKey) != len(kt.MessagePublicKey{}) {
 		return kt.Unproven, who, err
 	}
+	if gone, err := t.isFormer(who.Account); err != nil || gone {
+		return kt.Revoked, who, err
+	}
 	return c.Leaf(kt.DeviceID(who.Device), kt.MessagePublicKey(m.SignatureKey), t.c.now()), who, nil
 }
 
@@ -344,6 +361,9 @@ func (t *tx) proven(cv *conversation) error {
 		}
 		switch s {
 		case kt.Revoked:
+			if err := t.formerLeaf(cv, who); err != nil {
+				return err
+			}
 			return errRevoked
 		case kt.Unproven:
 			return unprovenError(t.handleOf(who.Account), who.Device)

@@ -29,6 +29,8 @@ type Client struct {
 	replay kt.Replay // of the server's log
 	// replayThen is the same as of the newest witnessed head.
 	replayThen kt.Replay
+	days       kt.Days // its distinguished versions
+	former     map[proto.AccountID]bool
 
 	sessions sessions
 }
@@ -80,6 +82,7 @@ func (c *Client) forget() {
 	c.me = nil
 	c.convs = map[proto.ConversationID]*conversation{}
 	c.chains = map[proto.AccountID]kt.Chain{}
+	c.former = nil
 }
 
 func (c *Client) now() time.Time { return c.cfg.Clock.Now() }

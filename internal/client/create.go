@@ -93,6 +93,9 @@ func (c *Client) planned(ctx context.Context, id proto.ConversationID) (req *pen
 		if err != nil || cv == nil {
 			return errors.Join(err, ErrUnknownChat)
 		}
+		if err := t.dropFormer(cv); err != nil {
+			return err
+		}
 		wanted = slices.Clone(cv.meta.Wanted)
 		req, err = t.pending(cv)
 		return err
@@ -250,6 +253,9 @@ func (c *Client) replan(ctx context.Context, id proto.ConversationID) error {
 // packages of devices the account's chain does not carry are left out.
 func (c *Client) claim(ctx context.Context, a proto.AccountID, device proto.DeviceID) ([]addition, error) {
 	chain, err := c.freshChain(ctx, a, 0)
+	if err == nil {
+		err = c.step(ctx, func(t *tx) error { return t.mayTakeKeysOf(a) })
+	}
 	if err != nil {
 		return nil, err
 	}

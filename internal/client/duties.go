@@ -46,6 +46,9 @@ func (t *tx) whyGone(cv *conversation, m *mls.Member) (*reason, error) {
 	if err != nil {
 		return nil, err
 	}
+	if gone, err := t.isFormer(who.Account); err != nil || gone {
+		return t.whyFormer(cv, who, err)
+	}
 	if s == kt.Revoked {
 		if called, err := t.comesBack(cv, m.Leaf, who.Account); err != nil || called {
 			return nil, err // answerCalls exchanges it
@@ -130,9 +133,11 @@ func (c *Client) addWanted(ctx context.Context, id proto.ConversationID) error {
 	var wanted []proto.AccountID
 	err := c.step(ctx, func(t *tx) error {
 		cv, err := t.conv(id)
-		if cv != nil {
-			wanted = slices.Clone(cv.meta.Wanted)
+		if err != nil || cv == nil {
+			return err
 		}
+		err = t.dropFormer(cv)
+		wanted = slices.Clone(cv.meta.Wanted)
 		return err
 	})
 	if err != nil || len(wanted) == 0 {

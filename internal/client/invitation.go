@@ -68,12 +68,15 @@ type Invitation struct {
 	Inviter proto.AccountID // zeros: the server itself
 	Expires time.Time       // zero: it does not
 	Policy  PolicyPin       // the witness policy in force, by the inviter's word
+	Reset   string          // handle of the account that is made anew; "": a new one
 }
 
-// An invitation of version 2 names a witness policy.
+// An invitation of version 2 names a witness policy; one of version 3 also the
+// account that is made anew.
 const (
 	invitationVersion       = 1
 	invitationVersionPolicy = 2
+	invitationVersionReset  = 3
 )
 
 // fragment is what stands after the # of an invitation link.
@@ -84,11 +87,12 @@ type fragment struct {
 	inviter proto.AccountID
 	expires uint64 // seconds since 1970; 0: never
 	policy  PolicyPin
+	reset   string
 }
 
 func (f *fragment) wire(c *wire.Codec) {
 	wire.Uint8(c, &f.version)
-	if f.version != invitationVersion && f.version != invitationVersionPolicy {
+	if f.version < invitationVersion || f.version > invitationVersionReset {
 		c.Fail("invitation of another version")
 		return
 	}
@@ -99,6 +103,10 @@ func (f *fragment) wire(c *wire.Codec) {
 	if f.version == invitationVersionPolicy {
 		f.policy.wire(c)
 	}
+	if f.version == invitationVersionReset {
+		f.policy.wire(c)
+		wire.String(c, &f.reset, proto.MaxHandle)
+	}
 }
 
 // String returns the link a person is sent.
@@ -106,6 +114,9 @@ func (i Invitation) String() string {
 	f := fragment{version: invitationVersion, token: i.Token, pin: i.Server.Pin, inviter: i.Inviter}
 	if i.Policy != (PolicyPin{}) {
 		f.version, f.policy = invitationVersionPolicy, i.Policy
+	}
+	if i.Reset != "" {
+		f.version, f.policy, f.reset = invitationVersionReset, i.Policy, i.Reset
 	}
 	if !i.Expires.IsZero() {
 		f.expires = uint64(i.Expires.Unix())
@@ -127,7 +138,7 @@ func ParseInvitation(s string) (Invitation, error) {
 	if err := wire.Decode(b, f.wire); err != nil || (len(f.pin) != 0 && len(f.pin) != 32) {
 		return Invitation{}, fmt.Errorf("not an invitation: the part after # is damaged or cut off")
 	}
-	inv := Invitation{Server: ServerRef{URL: base, Pin: f.pin}, Token: f.token, Inviter: f.inviter, Policy: f.policy}
+	inv := Invitation{Server: ServerRef{URL: base, Pin: f.pin}, Token: f.token, Inviter: f.inviter, Policy: f.policy, Reset: f.reset}
 	if f.expires != 0 {
 		inv.Expires = time.Unix(int64(f.expires), 0).UTC()
 	}

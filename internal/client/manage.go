@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"codeberg.org/huis/huis/internal/proto"
@@ -90,7 +91,7 @@ func (c *Client) RemoveMembers(ctx context.Context, chat string, handles []strin
 	if err != nil && !errors.As(err, &unproven) {
 		return err
 	}
-	accounts, err := c.people(ctx, handles)
+	accounts, err := c.membersNamed(ctx, id, handles)
 	if err != nil {
 		return err
 	}
@@ -115,6 +116,35 @@ func (c *Client) RemoveMembers(ctx context.Context, chat string, handles []strin
 		err = fmt.Errorf("%w: not everybody named was in it", ErrUnknownPerson)
 	}
 	return err
+}
+
+// membersNamed returns the accounts in a conversation that this device knows
+// under some names, without the own one. It asks nobody: whom to remove does not
+// depend on what the server says.
+func (c *Client) membersNamed(ctx context.Context, id proto.ConversationID, handles []string) (all []proto.AccountID, err error) {
+	err = c.step(ctx, func(t *tx) error {
+		all = nil
+		cv, err := t.conv(id)
+		if err != nil || cv == nil {
+			return errors.Join(err, ErrUnknownChat)
+		}
+		me, err := t.identity()
+		if err != nil {
+			return err
+		}
+		for _, s := range handles {
+			named := func(a proto.AccountID) bool { return t.handleOf(a) == strings.TrimPrefix(s, "@") }
+			i := slices.IndexFunc(cv.accounts(), named)
+			if i < 0 {
+				return fmt.Errorf("%w: %s is not in this conversation", ErrUnknownPerson, s)
+			}
+			if a := cv.accounts()[i]; a != me.Account && !slices.Contains(all, a) {
+				all = append(all, a)
+			}
+		}
+		return nil
+	})
+	return all, err
 }
 
 // Leave ends the part of all own devices in the conversation: the others are

@@ -141,6 +141,13 @@ func (t *tx) applyEvent(e *content.Event) error {
 			return err
 		}
 		return t.putDraft(&d)
+	case eventStrict:
+		var strict bool
+		if err := wire.Decode(e.Data, func(c *wire.Codec) { wire.Bool(c, &strict) }); err != nil {
+			return err
+		}
+		t.setStrict(strict)
+		return nil
 	case eventHistory:
 		return t.offered(e.Data)
 	case eventPolicy:

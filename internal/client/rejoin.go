@@ -261,8 +261,10 @@ func (c *Client) answer(ctx context.Context, id proto.ConversationID, mk proto.M
 	if err != nil {
 		return err
 	}
-	if _, closed := chain.Closed(); closed {
-		return nil
+	gone := false
+	err = c.step(ctx, func(t *tx) (err error) { gone, err = t.isFormer(who.Account); return err })
+	if _, closed := chain.Closed(); closed || gone || err != nil {
+		return err
 	}
 	device, err := c.successorOf(ctx, id, chain, who)
 	if err != nil {

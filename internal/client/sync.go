@@ -33,6 +33,13 @@ func (c *Client) Sync(ctx context.Context) error {
 		return err
 	}
 	var alarms []error
+	if err := c.followNames(ctx); err != nil {
+		var safety *SafetyError
+		if !errors.As(err, &safety) {
+			return err
+		}
+		alarms = append(alarms, err)
+	}
 	for _, id := range ids {
 		err := c.syncConv(ctx, id)
 		if err == nil {
@@ -53,7 +60,7 @@ func (c *Client) Sync(ctx context.Context) error {
 			}
 		}
 	}
-	return errors.Join(append(alarms, c.seekChains(ctx), c.settleLog(ctx))...)
+	return errors.Join(append(alarms, c.seekChains(ctx), c.settleLog(ctx), c.watchOwn(ctx))...)
 }
 
 // accountDuties does, beside the conversations, what belongs to the own account

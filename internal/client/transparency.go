@@ -106,9 +106,13 @@ func (t *tx) replayed() (kt.Replay, error) {
 		if err != nil {
 			return r, err
 		}
+		if r.Size() == 0 {
+			t.c.days = nil
+		}
 		if r, err = r.Apply(e.Record, e.Batch); err != nil {
 			return r, fmt.Errorf("stored log: %w", err)
 		}
+		t.c.days = t.c.days.Add(r)
 	}
 	return t.c.replay, nil
 }

@@ -35,6 +35,7 @@ var kinds = map[string]string{
 	kt.EvidenceRollback:   "It signed a map of its accounts, and later one that goes back behind it.",
 	kt.EvidenceFalseEpoch: "It signed a log that breaks the log's own rules.",
 	KindStampConflict:     "It stamped two versions of one conversation's log: %s.",
+	kt.EvidenceTakeover:   "It gave a person's name to another account, and no device of the account before signed that.",
 }
 
 // Verify checks an evidence file. The error says why it proves nothing; the
