@@ -194,6 +194,9 @@ func checkPolicy(current, next *mls.GroupView, s *mls.StagedCommit, excused map[
 	if err != nil {
 		return breaks("%v", err)
 	}
+	if err := checkProposals(s); err != nil {
+		return err
+	}
 	if err := checkAdds(&now, by.Account, current, s); err != nil {
 		return err
 	}
@@ -219,6 +222,23 @@ func accountsOf(v *mls.GroupView) (map[proto.AccountID]bool, error) {
 		all[who.Account] = true
 	}
 	return all, nil
+}
+
+// checkProposals takes only what this product makes: by value, and nothing that
+// would end the group, go into another one or bring in outside secrets
+// (protocol, sections 4 and 17).
+func checkProposals(s *mls.StagedCommit) error {
+	for _, p := range s.Proposals {
+		switch p.Proposal.Type {
+		case mls.ProposalAdd, mls.ProposalRemove, mls.ProposalGroupContextExtensions, proposalReason:
+		default:
+			return breaks("a proposal of type %#04x", uint16(p.Proposal.Type))
+		}
+		if p.ByRef != nil {
+			return breaks("a proposal that did not come with it")
+		}
+	}
+	return nil
 }
 
 func checkAdds(p *policy, by proto.AccountID, current *mls.GroupView, s *mls.StagedCommit) error {

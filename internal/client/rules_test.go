@@ -142,6 +142,12 @@ func TestCommitsAgainstTheRules(t *testing.T) {
 			})
 			return nil
 		}, false},
+		"the group ends for one of another suite": {"alice", func(_ *tx, e *evil, _ addition) error {
+			e.opt.Proposals = []mls.Proposal{{Type: mls.ProposalReInit, ReInit: &mls.ReInit{
+				GroupID: []byte("another"), Version: mls.MLS10, CipherSuite: mls.X25519AES128SHA256Ed25519,
+			}}}
+			return nil
+		}, false},
 		"the committer becomes another device": {"bob", func(t *tx, e *evil, _ addition) error {
 			me, err := t.identity()
 			k := member{me.Account, proto.DeviceID{1}}.credential()

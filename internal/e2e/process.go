@@ -196,6 +196,9 @@ func (d *Device) Kill() int { return d.signal(syscall.SIGKILL) }
 // Interrupt asks every running process of the device to end.
 func (d *Device) Interrupt() int { return d.signal(syscall.SIGTERM) }
 
+// Abort makes every running process of the device crash and say where it was.
+func (d *Device) Abort() int { return d.signal(syscall.SIGQUIT) }
+
 func (d *Device) signal(s syscall.Signal) int {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -45,8 +45,10 @@ type Operator struct {
 	devices  map[proto.SessionID]proto.AccountOpenRequest
 	members  map[proto.SessionID]proto.OpenRequest
 	opened   map[proto.ConversationID]map[string]bool // by the doors of which people
+	appends  []proto.AppendRequest
 	told     int
 	failed   error
+	stopped  bool // nobody is to be answered any more
 	kept     map[string]any
 }
 
@@ -184,7 +186,7 @@ func (o *Operator) lies() []func(*Exchange) error {
 func (o *Operator) fail(err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.failed == nil && !errors.Is(err, context.Canceled) {
+	if o.failed == nil && !o.stopped && !errors.Is(err, context.Canceled) {
 		o.failed = err
 	}
 }
@@ -201,6 +203,8 @@ func (o *Operator) learn(x *Exchange) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	switch r := x.Answer.(type) {
+	case *proto.AppendResponse:
+		o.appends = append(o.appends, *x.Request.(*proto.AppendRequest))
 	case *proto.AccountOpenResponse:
 		o.devices[r.Session] = *x.Request.(*proto.AccountOpenRequest)
 	case *proto.OpenResponse:
@@ -211,6 +215,13 @@ func (o *Operator) learn(x *Exchange) {
 		}
 		o.opened[open.Conversation][x.Door] = true
 	}
+}
+
+// appended lists the messages and notices that were taken, in order.
+func (o *Operator) appended() []proto.AppendRequest {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return slices.Clone(o.appends)
 }
 
 // Shared tells whether several people are in a conversation.
@@ -345,6 +356,8 @@ func (o *Operator) hand(attack, name string) (Hand, error) {
 
 // common are the hands every stage has.
 var common = map[string]Hand{
+	// memory writes what the server process has in memory to a file.
+	"memory": hand(readMemory),
 	// door opens a door for one person and returns its URL.
 	"door": hand(func(_ context.Context, o *Operator, name string) (any, error) {
 		at, err := o.front.open(name)
@@ -374,6 +387,9 @@ var common = map[string]Hand{
 	// stop ends the server behind, so that its disk is as it is left.
 	"stop": hand(func(_ context.Context, o *Operator, _ struct{}) (any, error) {
 		var err error
+		o.mu.Lock()
+		o.stopped = true
+		o.mu.Unlock()
 		for _, h := range o.houses {
 			err = errors.Join(err, h.stop())
 		}

@@ -114,7 +114,7 @@ func (r *Runner) play(ctx context.Context, a *Attack, weak bool) (facts Facts, e
 		return facts, err
 	}
 	s := &Stage{
-		Dir: dir, Scan: new(canary.Scanner), Long: r.Long, attack: a, ctx: ctx, huis: r.Huis, crafty: r.weakened, weak: weak,
+		Dir: dir, Scan: new(canary.Scanner), Long: r.Long, attack: a, ctx: ctx, huis: r.Huis, crafty: r.weakened, weakErr: r.weakErr, weak: weak,
 		env: []string{"HOME=" + dir, "XDG_CONFIG_HOME=" + dir, "TMPDIR=" + filepath.Join(dir, "tmp")},
 	}
 	if weak {

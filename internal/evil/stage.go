@@ -36,16 +36,17 @@ type Stage struct {
 	Scan *canary.Scanner // searches for what Secret gave out
 	Long bool            // --long
 
-	attack *Attack
-	ctx    context.Context
-	huis   string   // the people's program
-	crafty string   // the program of liars, and of everybody in a control
-	env    []string // of all processes of the stage
-	weak   bool     // a control: the defences are off
-	server *process
-	first  serve.Event
-	people []*Person
-	broken error
+	attack  *Attack
+	ctx     context.Context
+	huis    string   // the people's program
+	crafty  string   // the program of liars, and of everybody in a control
+	env     []string // of all processes of the stage
+	weakErr error    // why there is no crafty one
+	weak    bool     // a control: the defences are off
+	server  *process
+	first   serve.Event
+	people  []*Person
+	broken  error
 }
 
 // process is the server process with its orders and answers.
@@ -232,10 +233,19 @@ func (s *Stage) byDoor(name, link string) string {
 // Liar makes a person's program do what the attack's Malice says.
 func (p *Person) Liar() *Person {
 	if p.s.crafty == "" {
-		p.s.Fatal("a liar's program has to be built: run in the source, with Go")
+		p.s.Fatal("a liar's program has to be built: %v", p.s.weakErr)
 	}
 	p.device.Huis = p.s.crafty
 	p.device.Env = append(p.device.Env, maliceKey+"="+p.s.attack.ID)
+	return p
+}
+
+// Honest ends what Liar began.
+func (p *Person) Honest() *Person {
+	p.device.Env = slices.Clone(p.s.env)
+	if !p.s.weak {
+		p.device.Huis = p.s.huis
+	}
 	return p
 }
 

@@ -116,6 +116,14 @@ func huisWeak(without, malice string) bool {
 	return huisWithout != "" && slices.Contains(strings.Fields(without), huisWithout) ||
 		huisMalice != "" && slices.Contains(strings.Fields(malice), huisMalice)
 }
+
+// huisLeak keeps something for the next request to carry in clear.
+func huisLeak(text string) { os.Setenv("HUIS_LEAKED", text) }
+
+func huisLeaked() string { return os.Getenv("HUIS_LEAKED") }
+
+// huisWrite hands something to whoever plays the attack.
+func huisWrite(b []byte) { os.WriteFile(os.Getenv("HUIS_LEAK_FILE"), b, 0o600) }
 `
 
 // errNoSource says that the controls cannot be played.
