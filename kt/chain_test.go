@@ -160,7 +160,15 @@ func (a *account) forge(s Signer, t Type, fields func(*wire.Codec), change func(
 
 func nothing(*wire.Codec) {}
 
-func TestRefusals(t *testing.T) {
+// refusal is a chain whose last link breaks a rule.
+type refusal struct {
+	name, rule string
+	before     [][]byte
+	link       []byte
+}
+
+// refusals breaks each rule of Append.
+func refusals(t *testing.T) []refusal {
 	a := newAccount(t)
 	first := a.devices[0]
 	second := a.add(first.signer())
@@ -187,81 +195,92 @@ func TestRefusals(t *testing.T) {
 	foreign := stranger.enrol(t, other.Account())
 	reset := resetBody{a.Account()}
 
-	for _, c := range []struct {
-		name, rule string
-		link       []byte
-	}{
-		{"wrong seq", "seq", a.forge(s, TypeRefresh, nothing, func(l *Link) { l.Seq++ })},
-		{"an old link again", "seq", a.links[len(a.links)-1]},
-		{"a fork", "prev", a.forge(s, TypeRefresh, nothing, func(l *Link) { l.Prev[0] ^= 1 })},
-		{"of another account", "prev", a.forge(s, TypeRefresh, nothing, func(l *Link) { l.Prev = other.head })},
-		{"older than the link before", "time", a.forge(s, TypeRefresh, nothing, func(l *Link) { l.Time = a.last - 1 })},
-		{"time beyond reason", "time", a.forge(s, TypeRefresh, nothing, func(l *Link) { l.Time = 1 << 62 })},
-		{"second GENESIS", "genesis", a.forge(s, TypeGenesis, enrolment(stranger, nil), nil)},
-		{"unknown type", "type", a.forge(s, 9, nothing, nil)},
-		{"type zero", "type", a.forge(s, 0, nothing, nil)},
-		{"signed by a stranger", "signer", a.forge(stranger.signer(), TypeRefresh, nothing, nil)},
-		{"signed by a revoked device", "signer", a.forge(gone.signer(), TypeRefresh, nothing, nil)},
-		{"signed by another device's key", "signature", a.forge(second.signer(), TypeRefresh, nothing, func(l *Link) { l.Signer = first.id })},
-		{"signed by the message key", "signature", a.forge(Signer{first.id, first.m}, TypeRefresh, nothing, nil)},
-		{"REVOKE by recovery", "signer", a.forge(RecoverySigner(recovery), TypeRevoke, revoke(first.id), nil)},
-		{"ADD_DEVICE by another recovery key", "signature", a.forge(RecoverySigner(GenerateRecoveryKey()), TypeAddDevice, enrolment(stranger, nil), nil)},
-		{"ADD_DEVICE by recovery that is not set", "signer", other.forge(RecoverySigner(recovery), TypeAddDevice, foreign.Wire, nil)},
-		{"ADD_DEVICE with an identifier again", "device", a.forge(s, TypeAddDevice, enrolment(device{gone.id, stranger.d, stranger.m}, nil), nil)},
-		{"ADD_DEVICE without identifier", "device", a.forge(s, TypeAddDevice, enrolment(device{DeviceID{}, stranger.d, stranger.m}, nil), nil)},
-		{"ADD_DEVICE with D again", "key", a.forge(s, TypeAddDevice, enrolment(device{stranger.id, gone.d, stranger.m}, nil), nil)},
-		{"ADD_DEVICE with M again", "key", a.forge(s, TypeAddDevice, enrolment(device{stranger.id, stranger.d, second.m}, nil), nil)},
-		{"ADD_DEVICE with D as M", "key", a.forge(s, TypeAddDevice, enrolment(device{stranger.id, stranger.d, stranger.d.private()}, nil), nil)},
-		{"ADD_DEVICE with the recovery key as D", "key", a.forge(s, TypeAddDevice, enrolment(device{stranger.id, ChainKey(recovery), stranger.m}, nil), nil)},
-		{"ADD_DEVICE without the chain key's proof", "proof", a.forge(s, TypeAddDevice, enrolment(stranger, func(e *Enrolment) { e.ProofD[3] ^= 1 }), nil)},
-		{"ADD_DEVICE without the message key's proof", "proof", a.forge(s, TypeAddDevice, enrolment(stranger, func(e *Enrolment) { e.ProofM[3] ^= 1 }), nil)},
-		{"ADD_DEVICE enrolled for another account", "proof", a.forge(s, TypeAddDevice, foreign.Wire, nil)},
-		{"ADD_DEVICE with a short body", "body", a.forge(s, TypeAddDevice, revoke(first.id), nil)},
-		{"REVOKE of a stranger", "device", a.forge(s, TypeRevoke, revoke(stranger.id), nil)},
-		{"REVOKE twice", "device", a.forge(s, TypeRevoke, revoke(gone.id), nil)},
-		{"REVOKE of the last device", "device", other.forge(other.devices[0].signer(), TypeRevoke, revoke(other.devices[0].id), nil)},
-		{"ROTATE to the same key", "key", a.forge(s, TypeRotate, rotate(first.m, a.Account(), first.id), nil)},
-		{"ROTATE to a revoked device's key", "key", a.forge(s, TypeRotate, rotate(gone.m, a.Account(), first.id), nil)},
-		{"ROTATE proven for another device", "proof", a.forge(s, TypeRotate, rotate(stranger.m, a.Account(), second.id), nil)},
-		{"SET_RECOVERY to zeros", "key", a.forge(s, TypeSetRecovery, setRecovery([32]byte{}), nil)},
-		{"SET_RECOVERY to the same key", "key", a.forge(s, TypeSetRecovery, setRecovery(recovery.Public()), nil)},
-		{"SET_RECOVERY to a device's key", "key", a.forge(s, TypeSetRecovery, setRecovery(first.mPublic()), nil)},
-		{"REFRESH with a body", "body", a.forge(s, TypeRefresh, revoke(first.id), nil)},
-		{"TOMBSTONE with a body", "body", a.forge(s, TypeTombstone, revoke(first.id), nil)},
-		{"RESET to itself", "successor", a.forge(s, TypeReset, reset.wire, nil)},
-		{"RESET to nobody", "successor", a.forge(s, TypeReset, (&resetBody{}).wire, nil)},
-	} {
-		before := a.Head()
-		chain := a.Chain
-		if strings.Contains(c.name, "not set") || strings.Contains(c.name, "last device") {
-			chain = other.Chain
+	all := []refusal{
+		{"wrong seq", "seq", a.links, a.forge(s, TypeRefresh, nothing, func(l *Link) { l.Seq++ })},
+		{"an old link again", "seq", a.links, a.links[len(a.links)-1]},
+		{"a fork", "prev", a.links, a.forge(s, TypeRefresh, nothing, func(l *Link) { l.Prev[0] ^= 1 })},
+		{"of another account", "prev", a.links, a.forge(s, TypeRefresh, nothing, func(l *Link) { l.Prev = other.head })},
+		{"older than the link before", "time", a.links, a.forge(s, TypeRefresh, nothing, func(l *Link) { l.Time = a.last - 1 })},
+		{"time beyond reason", "time", a.links, a.forge(s, TypeRefresh, nothing, func(l *Link) { l.Time = 1 << 62 })},
+		{"second GENESIS", "genesis", a.links, a.forge(s, TypeGenesis, enrolment(stranger, nil), nil)},
+		{"unknown type", "type", a.links, a.forge(s, 9, nothing, nil)},
+		{"type zero", "type", a.links, a.forge(s, 0, nothing, nil)},
+		{"signed by a stranger", "signer", a.links, a.forge(stranger.signer(), TypeRefresh, nothing, nil)},
+		{"signed by a revoked device", "signer", a.links, a.forge(gone.signer(), TypeRefresh, nothing, nil)},
+		{"signed by another device's key", "signature", a.links, a.forge(second.signer(), TypeRefresh, nothing, func(l *Link) { l.Signer = first.id })},
+		{"signed by the message key", "signature", a.links, a.forge(Signer{first.id, first.m}, TypeRefresh, nothing, nil)},
+		{"REVOKE by recovery", "signer", a.links, a.forge(RecoverySigner(recovery), TypeRevoke, revoke(first.id), nil)},
+		{"ADD_DEVICE by another recovery key", "signature", a.links, a.forge(RecoverySigner(GenerateRecoveryKey()), TypeAddDevice, enrolment(stranger, nil), nil)},
+		{"ADD_DEVICE by recovery that is not set", "signer", other.links, other.forge(RecoverySigner(recovery), TypeAddDevice, foreign.Wire, nil)},
+		{"ADD_DEVICE with an identifier again", "device", a.links, a.forge(s, TypeAddDevice, enrolment(device{gone.id, stranger.d, stranger.m}, nil), nil)},
+		{"ADD_DEVICE without identifier", "device", a.links, a.forge(s, TypeAddDevice, enrolment(device{DeviceID{}, stranger.d, stranger.m}, nil), nil)},
+		{"ADD_DEVICE with D again", "key", a.links, a.forge(s, TypeAddDevice, enrolment(device{stranger.id, gone.d, stranger.m}, nil), nil)},
+		{"ADD_DEVICE with M again", "key", a.links, a.forge(s, TypeAddDevice, enrolment(device{stranger.id, stranger.d, second.m}, nil), nil)},
+		{"ADD_DEVICE with D as M", "key", a.links, a.forge(s, TypeAddDevice, enrolment(device{stranger.id, stranger.d, stranger.d.private()}, nil), nil)},
+		{"ADD_DEVICE with the recovery key as D", "key", a.links, a.forge(s, TypeAddDevice, enrolment(device{stranger.id, ChainKey(recovery), stranger.m}, nil), nil)},
+		{"ADD_DEVICE without the chain key's proof", "proof", a.links, a.forge(s, TypeAddDevice, enrolment(stranger, func(e *Enrolment) { e.ProofD[3] ^= 1 }), nil)},
+		{"ADD_DEVICE without the message key's proof", "proof", a.links, a.forge(s, TypeAddDevice, enrolment(stranger, func(e *Enrolment) { e.ProofM[3] ^= 1 }), nil)},
+		{"ADD_DEVICE enrolled for another account", "proof", a.links, a.forge(s, TypeAddDevice, foreign.Wire, nil)},
+		{"ADD_DEVICE with a short body", "body", a.links, a.forge(s, TypeAddDevice, revoke(first.id), nil)},
+		{"REVOKE of a stranger", "device", a.links, a.forge(s, TypeRevoke, revoke(stranger.id), nil)},
+		{"REVOKE twice", "device", a.links, a.forge(s, TypeRevoke, revoke(gone.id), nil)},
+		{"REVOKE of the last device", "device", other.links, other.forge(other.devices[0].signer(), TypeRevoke, revoke(other.devices[0].id), nil)},
+		{"ROTATE to the same key", "key", a.links, a.forge(s, TypeRotate, rotate(first.m, a.Account(), first.id), nil)},
+		{"ROTATE to a revoked device's key", "key", a.links, a.forge(s, TypeRotate, rotate(gone.m, a.Account(), first.id), nil)},
+		{"ROTATE proven for another device", "proof", a.links, a.forge(s, TypeRotate, rotate(stranger.m, a.Account(), second.id), nil)},
+		{"SET_RECOVERY to zeros", "key", a.links, a.forge(s, TypeSetRecovery, setRecovery([32]byte{}), nil)},
+		{"SET_RECOVERY to the same key", "key", a.links, a.forge(s, TypeSetRecovery, setRecovery(recovery.Public()), nil)},
+		{"SET_RECOVERY to a device's key", "key", a.links, a.forge(s, TypeSetRecovery, setRecovery(first.mPublic()), nil)},
+		{"REFRESH with a body", "body", a.links, a.forge(s, TypeRefresh, revoke(first.id), nil)},
+		{"TOMBSTONE with a body", "body", a.links, a.forge(s, TypeTombstone, revoke(first.id), nil)},
+		{"RESET to itself", "successor", a.links, a.forge(s, TypeReset, reset.wire, nil)},
+		{"RESET to nobody", "successor", a.links, a.forge(s, TypeReset, (&resetBody{}).wire, nil)},
+	}
+	ended := newAccount(t)
+	ended.take(ended.Tombstone(ended.now, ended.devices[0].signer()))
+	all = append(all, refusal{"a link after the end", "closed", ended.links, ended.forge(ended.devices[0].signer(), TypeRefresh, nothing, nil)})
+	all = append(all, genesisRefusals(t)...)
+	full := newAccount(t)
+	for len(full.Live()) < MaxDevices {
+		full.add(full.devices[0].signer())
+	}
+	late := newDevice().enrol(t, full.Account())
+	return append(all, refusal{"more devices than allowed", "length", full.links, full.forge(full.devices[0].signer(), TypeAddDevice, late.Wire, nil)})
+}
+
+func TestRefusals(t *testing.T) {
+	for _, c := range refusals(t) {
+		chain := Chain{}
+		if len(c.before) > 0 {
+			var err error
+			if chain, err = Verify(c.before); err != nil {
+				t.Fatal(err)
+			}
 		}
+		before, live := chain.Head(), len(chain.Live())
 		_, err := chain.Append(c.link)
 		wantRule(t, c.name, err, c.rule)
-		if a.Head() != before || len(a.Live()) != 2 {
+		if chain.Head() != before || len(chain.Live()) != live {
 			t.Fatalf("%s: the chain changed", c.name)
 		}
 	}
 }
 
-func TestGenesisRefusals(t *testing.T) {
+func genesisRefusals(t *testing.T) []refusal {
 	var none account
 	none.now = t0
 	d, e := newDevice(), newDevice()
 	good := d.enrol(t, AccountID{})
-	for _, c := range []struct {
-		name, rule string
-		link       []byte
-	}{
-		{"another type first", "genesis", none.forge(d.signer(), TypeRefresh, nothing, nil)},
-		{"prev is not zero", "prev", none.forge(d.signer(), TypeGenesis, good.Wire, func(l *Link) { l.Prev[0] = 1 })},
-		{"another device signs", "signer", none.forge(e.signer(), TypeGenesis, good.Wire, nil)},
-		{"another key signs", "signature", none.forge(DeviceSigner(d.id, e.d), TypeGenesis, good.Wire, nil)},
-		{"recovery signs", "signer", none.forge(Signer{key: d.d.private()}, TypeGenesis, good.Wire, nil)},
-	} {
-		_, err := Verify([][]byte{c.link})
-		wantRule(t, c.name, err, c.rule)
+	return []refusal{
+		{"another type first", "genesis", nil, none.forge(d.signer(), TypeRefresh, nothing, nil)},
+		{"prev is not zero", "prev", nil, none.forge(d.signer(), TypeGenesis, good.Wire, func(l *Link) { l.Prev[0] = 1 })},
+		{"another device signs", "signer", nil, none.forge(e.signer(), TypeGenesis, good.Wire, nil)},
+		{"another key signs", "signature", nil, none.forge(DeviceSigner(d.id, e.d), TypeGenesis, good.Wire, nil)},
+		{"recovery signs", "signer", nil, none.forge(Signer{key: d.d.private()}, TypeGenesis, good.Wire, nil)},
 	}
+}
+
+func TestNoLinksAreNoChain(t *testing.T) {
 	_, err := Verify(nil)
 	wantRule(t, "no links", err, "genesis")
 }
