@@ -135,16 +135,28 @@ func (k *backupCommand) Run(e *env) error {
 
 // restoreCommand puts a backup back, or tries whether it could be.
 type restoreCommand struct {
-	File        string `arg:"" help:"The file that huis backup wrote."`
-	Data        string `placeholder:"DIR" help:"The folder to put it into, empty or new."`
-	Drill       bool   `help:"Only try: put it into a temporary folder, check everything, remove it again."`
-	Temp        string `placeholder:"DIR" help:"Where --drill makes its folder (default: the system's)."`
-	OperatorKey string `placeholder:"FILE" help:"With --drill: the operator's key, if it is not in the backup."`
+	File        string        `arg:"" optional:"" help:"The file that huis backup wrote."`
+	Data        string        `placeholder:"DIR" help:"The folder to put it into, empty or new."`
+	Drill       bool          `help:"Only try: put it into a temporary folder, check everything, remove it again."`
+	Temp        string        `placeholder:"DIR" help:"Where --drill makes its folder (default: the system's)."`
+	Hold        time.Duration `default:"24h" placeholder:"D" help:"How long the restored server waits, after the first device came, for the others to give back what came after the backup (default 24h)."`
+	Finish      bool          `help:"With --data: end that wait now, also while the server runs."`
+	OperatorKey string        `placeholder:"FILE" help:"With --drill: the operator's key, if it is not in the backup."`
 	backupSecret
 }
 
 // Run restores or drills.
 func (k *restoreCommand) Run(e *env) error {
+	switch {
+	case k.Finish && (k.Drill || k.Data == "" || k.File != ""):
+		return usagef("huis restore --finish --data DIR", "--finish needs the server's folder and nothing else")
+	case k.Finish:
+		return backup.Finish(e.ctx, k.Data)
+	case k.File == "":
+		return usagef("huis restore FILE --data DIR", "name the backup")
+	case k.Hold < 0 || k.Hold > 30*24*time.Hour:
+		return usagef("a day is --hold 24h", "a server waits at most 30 days")
+	}
 	if k.Drill == (k.Data != "") {
 		return usagef("--data DIR puts it back, --drill only tries", "say what to do with the backup: one of --data and --drill")
 	}
@@ -159,7 +171,7 @@ func (k *restoreCommand) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	r, err := backup.Restore(e.ctx, k.File, data, s)
+	r, err := backup.Restore(e.ctx, k.File, data, s, k.Hold)
 	if err != nil {
 		return err
 	}

@@ -55,6 +55,7 @@ var refusals = map[proto.Code]struct{ text, hint string }{
 	proto.NoneLeft:       {"this person's devices cannot be added now", "they need to be online once; try again after that"},
 	proto.Gone:           {"the server no longer holds these messages", "read on another device that was online in time"},
 	proto.NoBlob:         {"the server no longer holds this file", "ask the sender to send it again"},
+	proto.Restoring:      {"the server was restored from a backup and waits until everybody's devices have given back what came after it", "this device has done its part, or does it with the next command; start huis on your other devices too. What you send meanwhile goes out later"},
 	proto.NoAccount:      {"this account does not exist on the server", "was the server set up anew? ask its admin for an invitation"},
 }
 

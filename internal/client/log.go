@@ -111,6 +111,9 @@ func (c *Client) syncLog(ctx context.Context, id proto.ConversationID) error {
 		if err := c.learnStampKeys(ctx, got.Entries); err != nil {
 			return err
 		}
+		if err := c.learnGenerations(ctx, id, got.Entries); err != nil {
+			return err
+		}
 		if len(got.Entries) == 0 {
 			return c.atHead(ctx, id, after, got.HeadSeq)
 		}
@@ -206,9 +209,15 @@ func (c *Client) atHead(ctx context.Context, id proto.ConversationID, after, hea
 			cv, err := t.conv(id)
 			if err == nil && cv != nil {
 				t.forgetOld(cv)
+				err = t.forgetTail(cv)
 			}
 			return err
 		})
+	}
+	if restored, err := c.newGeneration(ctx, id); err != nil {
+		return err
+	} else if restored {
+		return c.giveLate(ctx, id)
 	}
 	return c.raise(ctx, id, fmt.Sprintf("the server's log of this conversation ends at entry %d; this device has verified entry %d", headSeq, after))
 }

@@ -120,8 +120,12 @@ func (t *tx) gossip(cv *conversation, h *proto.Head, seq uint64) error {
 	if err != nil {
 		return err
 	}
+	other, err := t.anotherGeneration(cv, h)
+	if err != nil {
+		return err
+	}
 	switch {
-	case h.Generation != cv.head.Generation && cv.head.Known, h.Seq >= seq:
+	case other && cv.head.Known, h.Seq >= seq:
 		cv.meta.Alarm = fmt.Sprintf("the sender of message %d has seen another log than this device", seq)
 	case known && own != h.Chain:
 		cv.meta.Alarm = fmt.Sprintf("the sender of message %d and this device were shown different entries up to %d: the server shows two versions of the log", seq, h.Seq)

@@ -31,7 +31,7 @@ func (t *tx) apply(cv *conversation, s *proto.Stamped) error {
 		return nil
 	}
 	hash := s.Entry.Hash()
-	if err := t.keepLog(cv, s, hash); err != nil {
+	if err := errors.Join(t.keepLog(cv, s, hash), t.keepTail(cv, s)); err != nil {
 		return err
 	}
 	if err := t.act(cv, s, hash); err != nil {
@@ -55,7 +55,17 @@ func (t *tx) verify(cv *conversation, s *proto.Stamped) (chain proto.Hash, reaso
 		return chain, fmt.Sprintf("the signature of entry %d is not its submitter's: %v", r.Seq, err), nil
 	}
 	if reason := cv.follows(r); reason != "" {
+		if r.Generation != cv.head.Generation {
+			if ok, err := t.declared(r); err != nil || ok {
+				return chain, wentOnWithout, err
+			}
+		}
 		return chain, reason, nil
+	}
+	if begun := cv.head.Generation != (proto.Generation{}); begun && r.Generation != cv.head.Generation {
+		if ok, err := t.declared(r); err != nil || !ok {
+			return chain, "the server began a new generation of its log and does not declare it: that is a backup put back by stealth", err
+		}
 	}
 	key, ok, err := t.stampKey(r)
 	if err != nil {
@@ -74,10 +84,7 @@ func (t *tx) verify(cv *conversation, s *proto.Stamped) (chain proto.Hash, reaso
 // Before its first entry a joiner knows only the head its adder had seen.
 func (cv *conversation) follows(r *proto.Receipt) string {
 	h := &cv.head
-	begun := h.Generation != (proto.Generation{})
 	switch {
-	case begun && r.Generation != h.Generation:
-		return "the server began a new generation of its log; an operator who restores a backup tells so"
 	case h.Known && r.Seq != h.Seq+1:
 		return fmt.Sprintf("entry %d follows entry %d in the server's log", r.Seq, h.Seq)
 	case r.Seq == h.Seq+1 && r.ChainPrev != h.Chain:

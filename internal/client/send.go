@@ -107,7 +107,7 @@ func (c *Client) enqueue(ctx context.Context, id proto.ConversationID, m *conten
 // retryLater tells whether a refusal is one that time may heal: the message
 // stays in the outbox.
 func retryLater(err error) bool {
-	for _, c := range []proto.Code{proto.Busy, proto.Throttled, proto.Unavailable, proto.Full, proto.Quota, proto.NoneLeft} {
+	for _, c := range []proto.Code{proto.Busy, proto.Throttled, proto.Unavailable, proto.Full, proto.Quota, proto.NoneLeft, proto.Restoring} {
 		if errors.Is(err, c) {
 			return true
 		}

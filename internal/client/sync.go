@@ -16,8 +16,20 @@ const ownChainAge = 5 * time.Minute
 
 // Sync brings everything up to date once: inbox, conversations, outbox and what
 // other members wait for. It goes on after what concerns one conversation only;
-// the error is then a *SafetyError, or nil.
+// the error is then a *SafetyError, or nil. A server that was restored from a
+// backup is first given what it lost.
 func (c *Client) Sync(ctx context.Context) error {
+	err := c.syncAll(ctx)
+	if !errors.Is(err, proto.Restoring) {
+		return err
+	}
+	if err := c.giveBack(ctx); err != nil {
+		return err
+	}
+	return c.syncAll(ctx)
+}
+
+func (c *Client) syncAll(ctx context.Context) error {
 	if err := c.syncAccount(ctx); err != nil {
 		return err
 	}

@@ -37,7 +37,11 @@ type Config struct {
 	Origin   string // host[:port], part of what sessions are signed over
 	Log      *slog.Logger
 
-	RetentionDays        int    // entries live that long
+	RetentionDays int // entries live that long
+	// NewGeneration begins one, with a stamp key of its own: the database was
+	// put back from a backup.
+	NewGeneration bool
+
 	MaxConversationBytes uint64 // entries of one conversation
 	MaxBlobBytes         uint64 // blobs of one conversation
 	MaxBackupBytesPerDay uint64 // blobs begun by one account in a day
@@ -93,7 +97,7 @@ func Open(ctx context.Context, c Config) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(keys) == 0 {
+	if len(keys) == 0 || c.NewGeneration {
 		k, err := s.newStampKey(ctx, proto.New[proto.Generation]())
 		if err != nil {
 			return nil, err

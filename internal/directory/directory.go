@@ -42,6 +42,7 @@ type Store interface {
 	store.Names
 	store.Recovery
 	store.Epochs
+	store.Restores
 }
 
 // Config is what a Service stands on.
@@ -57,6 +58,8 @@ type Config struct {
 	Witnesses []epochs.Witness
 	LogDir    string
 	Log       *slog.Logger // nil discards
+	// Restoration, if the database was put back from a backup.
+	Restoration *Restoration
 }
 
 // Service answers the requests about accounts. Safe for concurrent use.
@@ -72,7 +75,8 @@ type Service struct {
 	expiry expiry
 	log    *epochs.Log
 	// policies orders the growth of the chain of witness policies.
-	policies sync.Mutex
+	policies    sync.Mutex
+	restoration restoration
 }
 
 // Open opens the log, checking all of it, and returns a service.
@@ -82,7 +86,9 @@ func Open(ctx context.Context, c Config) (*Service, error) {
 	}
 	c.Log = orDiscard(c.Log)
 	log, err := openLog(ctx, &c)
-	return &Service{Config: c, log: log}, err
+	s := &Service{Config: c, log: log}
+	s.restoration.begin(c.Restoration)
+	return s, err
 }
 
 func (s *Service) chainLock(id proto.AccountID) *sync.RWMutex {
@@ -136,6 +142,9 @@ func (s *Service) AccountOpen(ctx context.Context, r *proto.AccountOpenRequest) 
 	lock.RLock()
 	defer lock.RUnlock()
 	account, err := s.Store.Account(ctx, r.Account)
+	if errors.Is(err, proto.NoAccount) && s.restoration.on.Load() {
+		return nil, proto.Refuse(proto.Restoring) // it may be one of those to be given back
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -144,6 +153,9 @@ func (s *Service) AccountOpen(ctx context.Context, r *proto.AccountOpenRequest) 
 		return nil, err
 	}
 	device, ok := chain.Device(kt.DeviceID(r.Device))
+	if !ok && s.restoration.on.Load() {
+		return nil, proto.Refuse(proto.Restoring)
+	}
 	if !ok || device.Revoked {
 		return nil, proto.Refuse(proto.Forbidden)
 	}

@@ -35,6 +35,7 @@ func openLog(ctx context.Context, c *Config) (*epochs.Log, error) {
 	return epochs.Open(ctx, epochs.Config{
 		Store: logStore{c.Store}, Signer: signer, VRF: kt.NewVRFKey(c.Key.Seed("vrf")), Now: c.Clock.Now,
 		Witnesses: c.Witnesses, Gather: gather, Patience: patience, AskFor: askFor, Refresh: refresh, Retry: retry, Dir: c.LogDir, Log: c.Log,
+		Held: c.Restoration != nil,
 	})
 }
 
@@ -85,13 +86,13 @@ func (s *Service) values(handle string, links [][]byte, from uint32) []store.Log
 	x, _ := s.log.Index(kt.KindAccount, []byte(handle))
 	all := make([]store.LogValue, len(links))
 	for i, l := range links {
-		all[i] = logValue(kt.KindAccount, []byte(handle), x, from+uint32(i), l)
+		all[i] = s.logValue(kt.KindAccount, []byte(handle), x, from+uint32(i), l)
 	}
 	return all
 }
 
-func logValue(kind kt.MapKind, label []byte, x kt.Index, seq uint32, value []byte) store.LogValue {
-	o := kt.NewOpening()
+func (s *Service) logValue(kind kt.MapKind, label []byte, x kt.Index, seq uint32, value []byte) store.LogValue {
+	o := s.opening(x, seq, value)
 	return store.LogValue{Kind: uint8(kind), Index: x, Seq: seq, Opening: o, Commitment: kt.Commit(o, kt.MapLabel(kind, label), seq, value), Value: value}
 }
 
@@ -134,7 +135,7 @@ func (s *Service) AddToLog(ctx context.Context, kind kt.MapKind, label, value []
 		return err
 	}
 	if len(there) == 0 {
-		if err := s.Store.AddValue(ctx, logValue(kind, label, x, 0, value)); err != nil {
+		if err := s.Store.AddValue(ctx, s.logValue(kind, label, x, 0, value)); err != nil {
 			return err
 		}
 	}
@@ -224,6 +225,9 @@ func (s *Service) prove(ctx context.Context, kind kt.MapKind, label []byte, at u
 		return nil, p, nil
 	}
 	rows, err := s.Store.Values(ctx, x, 0, int(m.Leaf.Seq)+1)
+	if err == nil && len(rows) <= int(m.Leaf.Seq) { // lost, and not given back yet
+		return nil, p, proto.Refuse(proto.UnknownAccount)
+	}
 	for _, v := range rows {
 		values, p.Openings = append(values, v.Value), append(p.Openings, v.Opening)
 	}

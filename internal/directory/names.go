@@ -39,6 +39,9 @@ func (s *Service) create(ctx context.Context, r *proto.RegisterRequest, a store.
 	if err != nil {
 		return err
 	}
+	if s.lacks(x, len(values)) { // it was given to somebody the backup does not have
+		return proto.Refuse(proto.NameTaken)
+	}
 	if !r.Reset {
 		token := r.Invite.Hash()
 		_, err = s.Store.CreateAccount(ctx, token, s.expiry.minute(token, s.Clock.Now()), a, r.Links, s.values(r.Handle, r.Links, 0))
@@ -75,6 +78,9 @@ func (s *Service) append(ctx context.Context, id proto.AccountID, handle string,
 	values, err := s.nameValues(ctx, x)
 	if err != nil {
 		return err
+	}
+	if s.lacks(x, len(values)) {
+		return proto.Refuse(proto.Restoring)
 	}
 	value := s.values(handle, [][]byte{link}, uint32(len(values)))[0]
 	return s.Store.AppendLink(ctx, id, n, link, revoked, value)
@@ -124,5 +130,5 @@ func (s *Service) refuseReset(ctx context.Context, id proto.AccountID, handle st
 	}
 	loser := proto.AccountID(v.Against)
 	n := uint32(len(values))
-	return s.Store.MoveName(ctx, loser, id, s.former(loser), logValue(kt.KindAccount, []byte(handle), x, n, statement))
+	return s.Store.MoveName(ctx, loser, id, s.former(loser), s.logValue(kt.KindAccount, []byte(handle), x, n, statement))
 }

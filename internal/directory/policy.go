@@ -51,11 +51,13 @@ func (s *Service) keepPolicy(ctx context.Context, x kt.Index, p *kt.SignedPolicy
 		return &proto.Error{Code: proto.Conflict, Seq: n}
 	case n == maxPolicies:
 		return proto.Refuse(proto.Quota)
+	case s.lacks(x, len(there)):
+		return proto.Refuse(proto.Restoring)
 	}
 	if err := s.mayFollow(p, n, there, admin, by); err != nil {
 		return err
 	}
-	return s.Store.AddValue(ctx, logValue(kt.KindPolicy, []byte(kt.PolicyLabel), x, uint32(n), encoded))
+	return s.Store.AddValue(ctx, s.logValue(kt.KindPolicy, []byte(kt.PolicyLabel), x, uint32(n), encoded))
 }
 
 // mayFollow checks policy p as the n-th of the chain.

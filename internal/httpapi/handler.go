@@ -43,10 +43,11 @@ type Handler struct {
 
 // route is how one method is served.
 type route struct {
-	max   int        // bytes of its body
-	costs *byAddress // what it costs beside its share of every request's limit, or nil
-	waits bool       // it may be asked to wait, and then ends early at a stop
-	serve func(ctx context.Context, body []byte) ([]byte, error)
+	max       int        // bytes of its body
+	costs     *byAddress // what it costs beside its share of every request's limit, or nil
+	restoring bool       // answered while a restored server takes back what it lost
+	waits     bool       // it may be asked to wait, and then ends early at a stop
+	serve     func(ctx context.Context, body []byte) ([]byte, error)
 }
 
 // NewHandler returns a handler for every method of package proto.
@@ -76,6 +77,9 @@ func (h *Handler) Call(ctx context.Context, remote netip.Addr, m proto.Method, b
 	}
 	if err := h.admit(remote, r.costs); err != nil {
 		return nil, err
+	}
+	if !r.restoring && h.Directory != nil && h.Directory.Restoring(ctx) {
+		return nil, proto.Refuse(proto.Restoring)
 	}
 	answer, err := r.serve(ctx, body)
 	if err != nil {
@@ -119,6 +123,13 @@ func on[Req, Resp any, PReq request[Req], PResp request[Resp]](max int, f func(c
 // costing is r with a limit of its own on addresses.
 func (r route) costing(limit *byAddress) route {
 	r.costs = limit
+	return r
+}
+
+// whileRestoring is r as one that a restored server answers before everything
+// that came after its backup was given back.
+func (r route) whileRestoring() route {
+	r.restoring = true
 	return r
 }
 

@@ -24,18 +24,23 @@ const (
 func (h *Handler) allRoutes() map[proto.Method]route {
 	accounts, deliveries, l := h.Directory, h.Delivery, h.limits
 	return map[proto.Method]route{
-		proto.Info:         on(small, h.info),
-		proto.GetNonce:     on(small, deliveries.Nonce),
+		proto.Info:         on(small, h.info).whileRestoring(),
+		proto.GetNonce:     on(small, deliveries.Nonce).whileRestoring(),
 		proto.InviteCheck:  on(small, accounts.InviteCheck).costing(l.join),
 		proto.Register:     on(medium, accounts.Register).costing(l.join),
 		proto.MailboxPost:  on(aMailing, h.mailboxPost).costing(l.mailbox),
 		proto.MailboxFetch: on(small, h.mailboxFetch).costing(l.mailbox).waiting(),
 
-		proto.LogHead:  on(small, accounts.LogHead),
+		proto.LogHead:  on(small, accounts.LogHead).whileRestoring(),
 		proto.LogEntry: on(small, accounts.LogEntry).costing(l.logEntry),
 		proto.Recover:  on(2*small, accounts.Recover).costing(l.recover),
 
-		proto.AccountOpen:  on(small, accounts.AccountOpen),
+		proto.GiveLog:     on(proto.MaxGiveLog, accounts.GiveLog).costing(l.join).whileRestoring(),
+		proto.GiveAccount: on(proto.MaxLinks*(proto.MaxLink+8)+small, accounts.GiveAccount).costing(l.logEntry).whileRestoring(),
+		proto.GiveDone:    on(small, accounts.GiveDone).whileRestoring(),
+		proto.GiveEntries: on(proto.MaxGiveEntries, deliveries.GiveEntries).whileRestoring(),
+
+		proto.AccountOpen:  on(small, accounts.AccountOpen).whileRestoring(),
 		proto.Invite:       on(small, within(h, l.directory, func(r *proto.InviteRequest) proto.SessionID { return r.Session }, accounts.Invite)),
 		proto.ChainAppend:  on(2*small, within(h, l.directory, func(r *proto.ChainAppendRequest) proto.SessionID { return r.Session }, accounts.ChainAppend)),
 		proto.Veto:         on(2*small, within(h, l.directory, func(r *proto.VetoRequest) proto.SessionID { return r.Session }, accounts.Veto)),

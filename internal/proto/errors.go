@@ -44,6 +44,7 @@ const (
 	BadName
 	BadChain
 	NoAccount
+	Restoring
 	codes // one more than the last
 )
 
@@ -80,6 +81,7 @@ var codeTexts = [codes]struct{ name, text string }{
 	BadName:        {"bad_name", "a name has 2 to 32 of the letters a to z, digits, dots and dashes"},
 	BadChain:       {"bad_chain", "the chain of device keys does not verify"},
 	NoAccount:      {"no_account", "this account does not exist here"},
+	Restoring:      {"restoring", "the server was restored from a backup and waits for its clients to give back what came after it"},
 }
 
 func (c Code) String() string {

@@ -27,6 +27,8 @@ const (
 	LogHead      Method = "log_head"
 	LogEntry     Method = "log_entry"
 	Recover      Method = "recover"
+	GiveLog      Method = "give_log"
+	GiveAccount  Method = "give_account"
 )
 
 // Requests of the account lane: an account's session.
@@ -48,23 +50,25 @@ const (
 	PolicyPut    Method = "policy_put"
 	BackupGet    Method = "backup_get"
 	BackupSet    Method = "backup_set"
+	GiveDone     Method = "give_done"
 )
 
 // Requests of the conversation lane: a member key's signature or session. The
 // blob requests also take an account's session, for its own backup.
 const (
-	Create     Method = "create"
-	Append     Method = "append" // applications and notices
-	Commit     Method = "commit"
-	Open       Method = "open"
-	Read       Method = "read"
-	BlobBegin  Method = "blob_begin"
-	BlobPut    Method = "blob_put"
-	BlobStat   Method = "blob_stat"
-	BlobFinish Method = "blob_finish"
-	BlobGet    Method = "blob_get"
-	Pin        Method = "pin"
-	Unpin      Method = "unpin"
+	Create      Method = "create"
+	Append      Method = "append" // applications and notices
+	Commit      Method = "commit"
+	Open        Method = "open"
+	Read        Method = "read"
+	BlobBegin   Method = "blob_begin"
+	BlobPut     Method = "blob_put"
+	BlobStat    Method = "blob_stat"
+	BlobFinish  Method = "blob_finish"
+	BlobGet     Method = "blob_get"
+	Pin         Method = "pin"
+	Unpin       Method = "unpin"
+	GiveEntries Method = "give_entries"
 )
 
 // Call is one method with its empty request and answer.
@@ -96,6 +100,8 @@ func Calls() []Call {
 		call[LogHeadRequest, LogHeadResponse](LogHead),
 		call[LogEntryRequest, LogEntryResponse](LogEntry),
 		call[RecoverRequest, RecoverResponse](Recover),
+		call[GiveLogRequest, Empty](GiveLog),
+		call[GiveAccountRequest, Empty](GiveAccount),
 
 		call[AccountOpenRequest, AccountOpenResponse](AccountOpen),
 		call[InviteRequest, Empty](Invite),
@@ -114,6 +120,7 @@ func Calls() []Call {
 		call[PolicyPutRequest, Empty](PolicyPut),
 		call[BackupGetRequest, BackupGetResponse](BackupGet),
 		call[BackupSetRequest, Empty](BackupSet),
+		call[GiveDoneRequest, GiveDoneResponse](GiveDone),
 
 		call[CreateRequest, CreateResponse](Create),
 		call[AppendRequest, AppendResponse](Append),
@@ -127,6 +134,7 @@ func Calls() []Call {
 		call[BlobGetRequest, BlobGetResponse](BlobGet),
 		call[PinRequest, Empty](Pin),
 		call[UnpinRequest, Empty](Unpin),
+		call[GiveEntriesRequest, GiveEntriesResponse](GiveEntries),
 	}
 }
 

@@ -184,11 +184,11 @@ func (l *Line) Listen(ctx context.Context, lane client.Lane, sub proto.Subscribe
 func wantLane(m proto.Method) client.Lane {
 	switch m {
 	case proto.Info, proto.GetNonce, proto.InviteCheck, proto.Register, proto.MailboxPost, proto.MailboxFetch,
-		proto.LogHead, proto.LogEntry, proto.Recover:
+		proto.LogHead, proto.LogEntry, proto.Recover, proto.GiveLog, proto.GiveAccount:
 		return client.Anonymous
 	case proto.AccountOpen, proto.Invite, proto.ChainAppend, proto.Veto, proto.Lookup, proto.ChainProof, proto.LogEpochs, proto.Publish,
 		proto.PackageCount, proto.Claim, proto.InboxPost, proto.InboxFetch, proto.InboxAck, proto.CreateToken,
-		proto.PolicyPut, proto.BackupGet, proto.BackupSet:
+		proto.PolicyPut, proto.BackupGet, proto.BackupSet, proto.GiveDone:
 		return client.Account
 	}
 	return client.Conversations

@@ -124,13 +124,13 @@ func TestRestoreIsWholeOrNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	data := filepath.Join(t.TempDir(), "data")
-	if _, err := Restore(t.Context(), cut, data, key(1)); !errors.Is(err, ErrDamaged) {
+	if _, err := Restore(t.Context(), cut, data, key(1), time.Hour); !errors.Is(err, ErrDamaged) {
 		t.Error(err)
 	}
 	if held, _ := os.ReadDir(data); len(held) > 0 {
 		t.Error("something was left")
 	}
-	if _, err := Restore(t.Context(), to, data, key(1)); err != nil {
+	if _, err := Restore(t.Context(), to, data, key(1), time.Hour); err != nil {
 		t.Fatal(err)
 	}
 	db, err := sqlite.Open(t.Context(), filepath.Join(data, databaseFile))
@@ -138,7 +138,8 @@ func TestRestoreIsWholeOrNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	if v, err := db.Setting(t.Context(), store.SettingRestored); err != nil || v == nil {
+	v, err := db.Setting(t.Context(), store.SettingRestored)
+	if r, ok := store.ParseRestored(v); err != nil || !ok || r.Hold != time.Hour {
 		t.Error("it is not marked", err)
 	}
 }

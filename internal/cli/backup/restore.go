@@ -29,9 +29,9 @@ const unpackPrefix = ".restore-"
 
 // Restore puts a backup into data, which is empty or not there, and marks it as
 // restored: the server's next start begins a new generation and first takes back
-// from the clients what the backup does not have. It leaves nothing behind if it
-// fails.
-func Restore(ctx context.Context, from, data string, s Secret) (r Restored, err error) {
+// from the clients what the backup does not have, for at most hold after the
+// first of them. It leaves nothing behind if it fails.
+func Restore(ctx context.Context, from, data string, s Secret, hold time.Duration) (r Restored, err error) {
 	began := time.Now()
 	if err := emptyFolder(data); err != nil {
 		return r, err
@@ -44,7 +44,7 @@ func Restore(ctx context.Context, from, data string, s Secret) (r Restored, err 
 	if err := unpack(ctx, from, temp, s, &r); err != nil {
 		return r, err
 	}
-	if err := mark(ctx, temp); err != nil {
+	if err := mark(ctx, temp, hold); err != nil {
 		return r, err
 	}
 	r.Data, r.Seconds = data, time.Since(began).Seconds()
@@ -66,12 +66,36 @@ func emptyFolder(data string) error {
 }
 
 // mark says in the database that it was put back from a backup.
-func mark(ctx context.Context, data string) error {
+func mark(ctx context.Context, data string, hold time.Duration) error {
 	db, err := sqlite.Open(ctx, filepath.Join(data, databaseFile))
 	if err != nil {
 		return err
 	}
-	return errors.Join(db.PutSetting(ctx, store.SettingRestored, []byte{1}), db.Close())
+	return errors.Join(db.PutSetting(ctx, store.SettingRestored, store.Restored{Hold: hold}.Encode()), db.Close())
+}
+
+// Finish ends the wait of a restored server for further devices, also while it
+// runs.
+func Finish(ctx context.Context, data string) error {
+	path := filepath.Join(data, databaseFile)
+	if _, err := os.Stat(path); err != nil {
+		return hinted("name the folder a server keeps: --data DIR", "there is no server's data in %s", data)
+	}
+	db, err := sqlite.Open(ctx, path)
+	if err != nil {
+		return err
+	}
+	b, err := db.Setting(ctx, store.SettingRestored)
+	r, waiting := store.ParseRestored(b)
+	switch {
+	case err != nil:
+	case !waiting:
+		err = hinted("nothing is to be done", "this server waits for nobody")
+	default:
+		r.Ended = true
+		err = db.PutSetting(ctx, store.SettingRestored, r.Encode())
+	}
+	return errors.Join(err, db.Close())
 }
 
 // moveAll moves everything from temp into data, the database last: without it a

@@ -199,8 +199,13 @@ func (s *server) openStore(ctx context.Context) error {
 func (s *server) wire(ctx context.Context) (err error) {
 	origin := s.url[len("https://"):]
 	sessions := session.New(s.Clock)
+	restored, restoration, err := s.restoration(ctx)
+	if err != nil {
+		return err
+	}
 	s.delivery, err = delivery.Open(ctx, delivery.Config{
-		Store: s.store, Files: s.files, Sessions: sessions, Clock: s.Clock, Key: s.key,
+		NewGeneration: restoration != nil && !restored.Begun,
+		Store:         s.store, Files: s.files, Sessions: sessions, Clock: s.Clock, Key: s.key,
 		Origin: origin, Log: s.Log, RetentionDays: s.RetentionDays,
 	})
 	if err != nil {
@@ -208,12 +213,17 @@ func (s *server) wire(ctx context.Context) (err error) {
 	}
 	s.directory, err = directory.Open(ctx, directory.Config{
 		Store: s.store, Key: s.key, Clock: s.Clock, Sessions: sessions, Origin: origin, Joined: s.joined,
-		LogDir: filepath.Join(s.Data, logFolder), Log: s.Log,
+		LogDir: filepath.Join(s.Data, logFolder), Log: s.Log, Restoration: restoration,
 	})
 	if err != nil {
 		return err
 	}
-	if err := s.logStampKeys(ctx); err != nil {
+	if restoration != nil {
+		err = s.begun(ctx, restored)
+	} else {
+		err = s.logStampKeys(ctx)
+	}
+	if err != nil {
 		return err
 	}
 	s.http = httpapi.NewHTTP(httpapi.NewHandler(httpapi.Config{

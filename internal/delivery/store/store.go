@@ -45,6 +45,7 @@ type Store interface {
 	Names
 	Recovery
 	Epochs
+	Restores
 	Server
 }
 
@@ -338,7 +339,3 @@ type Files interface {
 	// Sweep removes the files of every blob that is not alive.
 	Sweep(alive func(proto.BlobID) bool) error
 }
-
-// SettingRestored is set in a database that was put back from a backup, until a
-// server has begun a new generation on it.
-const SettingRestored = "restored"

@@ -75,6 +75,9 @@ type Config struct {
 	Retry     time.Duration // how often those who gave nothing are asked again, e.g. 10 s; 0: Refresh
 	Dir       string        // where the static files are kept; "": nowhere
 	Log       *slog.Logger
+	// Held keeps the log as it is until Resume: a server put back from a backup
+	// must not go on from where its backup ends.
+	Held bool
 }
 
 // distinguishedKept is how many daily versions of the map can be asked for.
@@ -94,6 +97,7 @@ type Log struct {
 	current kt.Replay
 	asked   time.Time // when all witnesses were asked last
 	running atomic.Bool
+	held    atomic.Bool
 
 	// mu guards what follows. Versions are immutable, so that readers hold it
 	// only to pick one.
@@ -154,7 +158,8 @@ func Open(ctx context.Context, c Config) (*Log, error) {
 			}
 		}
 	}
-	if l.current.Size() == 0 {
+	l.held.Store(c.Held)
+	if l.current.Size() == 0 && !c.Held {
 		if err := l.write(ctx, nil); err != nil {
 			return nil, err
 		}

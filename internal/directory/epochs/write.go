@@ -18,7 +18,9 @@ func (l *Log) Run(ctx context.Context) {
 	l.running.Store(true)
 	defer l.running.Store(false)
 	l.writing.Lock()
-	l.cosign(ctx)
+	if !l.held.Load() {
+		l.cosign(ctx)
+	}
 	l.writing.Unlock()
 	l.Wake() // what was pending when the server stopped
 	for {
@@ -63,6 +65,10 @@ func (l *Log) untilNext() time.Duration {
 func (l *Log) Step(ctx context.Context) error {
 	l.writing.Lock()
 	defer l.writing.Unlock()
+	if l.held.Load() {
+		l.asked = l.Now()
+		return nil
+	}
 	for {
 		pending, err := l.Store.Pending(ctx, MaxBatch)
 		if err != nil {

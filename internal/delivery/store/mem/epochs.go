@@ -52,7 +52,9 @@ func (s *Store) AddEpoch(_ context.Context, e store.LogEpoch) error {
 		return &proto.Error{Code: proto.Conflict, Seq: next}
 	}
 	for _, k := range e.Taken {
-		s.values[k.Index][k.Seq].taken = true
+		if there := s.values[k.Index]; int(k.Seq) < len(there) { // a given back epoch has values that are not
+			there[k.Seq].taken = true
+		}
 	}
 	e.Taken = nil
 	s.epochs = append(s.epochs, e)

@@ -36,6 +36,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"a name is given to another account, and back", testNames},
 		{"an account is found by its newest recovery key", testRecovery},
 		{"a backup is replaced with its pins, or not at all", testBackup},
+		{"what a restored server asks for and takes back", testRestores},
 		{"the log takes values once and in order", testEpochs},
 		{"stamp keys and settings are kept", testServer},
 		{"entries expire and say so", testRetention},

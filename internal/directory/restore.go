@@ -1,0 +1,307 @@
+package directory
+
+import (
+	"context"
+	"encoding/binary"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"codeberg.org/huis/huis/internal/delivery/session"
+	"codeberg.org/huis/huis/internal/delivery/store"
+	"codeberg.org/huis/huis/internal/directory/epochs"
+	"codeberg.org/huis/huis/internal/proto"
+	"codeberg.org/huis/huis/internal/wire"
+	"codeberg.org/huis/huis/kt"
+)
+
+// Restoration is what a server does that was put back from a backup (protocol.md,
+// 12). Until it is over the server writes nothing but what it had acknowledged
+// before:
+//
+//	restored ─► clients give back the log, chains, conversations' ends
+//	         ─► every device said it is done, or the wait is over,
+//	            and no witness knows more of the log ─► new generation, as always
+type Restoration struct {
+	// Hold is how long to wait for devices after the first one came.
+	Hold time.Duration
+	// Ended tells whether the operator ended the wait.
+	Ended func(context.Context) (bool, error)
+	// Release is called when it is over, before anything new is written.
+	Release func(context.Context) error
+}
+
+// restoration is a Restoration under way. Who has given back is in memory only.
+type restoration struct {
+	Restoration
+	on atomic.Bool // until it is over
+
+	mu    sync.Mutex // guards what follows, and the release
+	first time.Time  // when the first device said it is done; zero: none yet
+	done  map[session.Device]bool
+}
+
+// begin starts a restoration if there is one.
+func (r *restoration) begin(c *Restoration) {
+	if c != nil {
+		r.Restoration, r.done = *c, map[session.Device]bool{}
+		r.on.Store(true)
+	}
+}
+
+// Restoring tells whether the server may write nothing new yet.
+func (s *Service) Restoring(ctx context.Context) bool {
+	if !s.restoration.on.Load() {
+		return false
+	}
+	over, err := s.restorationOver(ctx, false)
+	if err != nil {
+		s.Log.Error("the end of the restoring could not be established", "error", err)
+	}
+	return !over
+}
+
+// restorationOver releases the server if nothing is to be waited for any more.
+// fresh says that a device has just been done.
+func (s *Service) restorationOver(ctx context.Context, fresh bool) (bool, error) {
+	r := &s.restoration
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.on.Load() {
+		return true, nil
+	}
+	enough, err := s.enough(ctx, fresh)
+	if err != nil || !enough {
+		return false, err
+	}
+	if err := s.log.Resume(ctx); err != nil {
+		return false, err
+	}
+	if err := r.Release(ctx); err != nil {
+		return false, err
+	}
+	r.on.Store(false)
+	s.Log.Warn("what was given back is all there will be: the server goes on in a new generation", "devices", len(r.done))
+	return true, nil
+}
+
+// enough tells whether the wait is over. A witness that knows more of the log
+// is waited for until the operator says otherwise: going on would fork the log.
+func (s *Service) enough(ctx context.Context, fresh bool) (bool, error) {
+	r := &s.restoration
+	if ended, err := r.Ended(ctx); ended || err != nil {
+		return ended, err
+	}
+	if late := !r.first.IsZero() && s.Clock.Now().Sub(r.first) >= r.Hold; !late {
+		if !fresh {
+			return false, nil
+		}
+		if all, err := s.allDone(ctx); !all || err != nil {
+			return false, err
+		}
+	}
+	if len(s.log.Witnesses) == 0 {
+		return true, nil
+	}
+	size, heard := s.log.Behind(ctx)
+	_, n := s.log.Prove(kt.Index{})
+	return heard > 0 && size <= n+1, nil
+}
+
+// allDone tells whether every live device has given back, of every account the
+// log knows.
+func (s *Service) allDone(ctx context.Context) (bool, error) {
+	ids, err := s.Store.AccountIDs(ctx)
+	if err != nil || len(s.restoration.done) < len(ids) {
+		return false, err
+	}
+	for _, id := range ids {
+		chain, err := s.chain(ctx, id)
+		if err != nil {
+			return false, err
+		}
+		for _, d := range chain.Live() {
+			if !s.restoration.done[session.Device{Account: id, Device: proto.DeviceID(d.ID)}] {
+				return false, nil
+			}
+		}
+	}
+	named, err := s.countNames(ctx)
+	return len(ids) >= named, err
+}
+
+// countNames counts the names in the log.
+func (s *Service) countNames(ctx context.Context) (n int, err error) {
+	return n, s.eachBatchEntry(ctx, func(_ uint64, b *kt.BatchEntry) bool {
+		if b.Kind == kt.KindAccount && b.Seq == 0 {
+			n++
+		}
+		return true
+	})
+}
+
+// eachBatchEntry calls f for every change of the map, in order, until it returns
+// false.
+func (s *Service) eachBatchEntry(ctx context.Context, f func(epoch uint64, b *kt.BatchEntry) bool) error {
+	for from := uint64(0); ; {
+		page, err := logStore{s.Store}.Epochs(ctx, from, proto.MaxLogEpochs)
+		if err != nil || len(page) == 0 {
+			return err
+		}
+		for i := range page {
+			for j := range page[i].Batch {
+				if !f(page[i].Record.N, &page[i].Batch[j]) {
+					return nil
+				}
+			}
+			from = page[i].Record.N + 1
+		}
+	}
+}
+
+// GiveLog takes the end of the log back that the backup did not have. forbidden
+// if it is not the end of this log.
+func (s *Service) GiveLog(ctx context.Context, r *proto.GiveLogRequest) (*proto.Empty, error) {
+	if !s.restoration.on.Load() {
+		return &proto.Empty{}, nil // it has the log, or will never
+	}
+	lost := make([]epochs.Epoch, len(r.Epochs))
+	for i, e := range r.Epochs {
+		record, err := kt.ParseEpochRecord(e.Record)
+		if err == nil {
+			err = wire.Decode(e.Batch, batchWire(&lost[i].Batch))
+		}
+		if err != nil {
+			return nil, proto.Refuse(proto.Malformed)
+		}
+		lost[i].Record = record
+	}
+	err := s.log.GiveBack(ctx, r.Checkpoint, lost)
+	if err == epochs.ErrNotOurs {
+		return nil, proto.Refuse(proto.Forbidden)
+	}
+	return &proto.Empty{}, err
+}
+
+// GiveAccount takes an account's chain back, as far as the log vouches for it.
+// forbidden if the log does not have exactly these links. It needs no session:
+// the server itself put them into its log, and an account the backup does not
+// have could not open one.
+func (s *Service) GiveAccount(ctx context.Context, r *proto.GiveAccountRequest) (*proto.Empty, error) {
+	if !ValidHandle(r.Handle) {
+		return nil, proto.Refuse(proto.BadName)
+	}
+	after, err := kt.Verify(r.Links)
+	if err != nil {
+		return nil, proto.Refuse(proto.BadChain)
+	}
+	lock := s.nameLock(r.Handle)
+	lock.Lock()
+	defer lock.Unlock()
+	id := proto.AccountID(after.Account())
+	x, _ := s.log.Index(kt.KindAccount, []byte(r.Handle))
+	values, taken, err := s.vouched(ctx, r.Handle, x, r.Links)
+	if err != nil {
+		return nil, err
+	}
+	first, err := s.firstName(ctx, x)
+	if err != nil {
+		return nil, err
+	}
+	before, err := s.Store.AccountByLookup(ctx, s.lookup(r.Handle))
+	if err == nil && before.ID == id && int(before.Links) >= len(r.Links) {
+		return &proto.Empty{}, nil
+	}
+	var gone []proto.DeviceID
+	for _, d := range after.Devices() {
+		if d.Revoked {
+			gone = append(gone, proto.DeviceID(d.ID))
+		}
+	}
+	a := store.Account{ID: id, Lookup: s.lookup(r.Handle), Handle: s.Key.Seal("handle", id[:], []byte(r.Handle)), Admin: first}
+	if err := s.Store.GiveBackAccount(ctx, a, r.Links, values, taken, gone); err != nil {
+		return nil, err
+	}
+	for _, d := range gone {
+		s.Sessions.EndDevice(id, d)
+	}
+	return &proto.Empty{}, nil
+}
+
+// vouched returns the log's values for links that the log has under a name, and
+// the epochs they are in; forbidden if it does not.
+func (s *Service) vouched(ctx context.Context, handle string, x kt.Index, links [][]byte) (values []store.LogValue, taken []uint64, err error) {
+	values = s.values(handle, links, 0)
+	there, err := s.Store.Values(ctx, x, 0, len(links))
+	if err != nil {
+		return nil, nil, err
+	}
+	for i, v := range there {
+		values[i].Opening = v.Opening
+	}
+	openings := make([]kt.Opening, len(values))
+	for i := range values {
+		openings[i] = values[i].Opening
+	}
+	want, err := kt.LabelHead(kt.MapLabel(kt.KindAccount, []byte(handle)), openings, links)
+	if err != nil {
+		return nil, nil, proto.Refuse(proto.Forbidden)
+	}
+	taken = make([]uint64, len(links))
+	found := false
+	err = s.eachBatchEntry(ctx, func(n uint64, b *kt.BatchEntry) bool {
+		if b.Index == x && int(b.Seq) < len(taken) {
+			taken[b.Seq] = n
+			found = int(b.Seq) == len(taken)-1 && b.NewHead == want
+		}
+		return !found
+	})
+	if err == nil && !found {
+		err = proto.Refuse(proto.Forbidden)
+	}
+	return values, taken, err
+}
+
+// firstName tells whether a name is the first one of the log: its account was
+// made first, and may invite.
+func (s *Service) firstName(ctx context.Context, x kt.Index) (first bool, err error) {
+	return first, s.eachBatchEntry(ctx, func(_ uint64, b *kt.BatchEntry) bool {
+		first = b.Index == x
+		return b.Kind != kt.KindAccount
+	})
+}
+
+// GiveDone notes that a device has given back all it has.
+func (s *Service) GiveDone(ctx context.Context, r *proto.GiveDoneRequest) (*proto.GiveDoneResponse, error) {
+	d, err := s.Sessions.Device(r.Session)
+	if err != nil {
+		return nil, err
+	}
+	d.Admin = false
+	s.restoration.mu.Lock()
+	if s.restoration.on.Load() {
+		s.restoration.done[d] = true
+		if s.restoration.first.IsZero() {
+			s.restoration.first = s.Clock.Now()
+		}
+	}
+	s.restoration.mu.Unlock()
+	over, err := s.restorationOver(ctx, true)
+	return &proto.GiveDoneResponse{Waiting: !over}, err
+}
+
+// lacks tells whether the log has more values under a name than the store: the
+// rest is still to be given back.
+func (s *Service) lacks(x kt.Index, there int) bool {
+	leaf, ok := s.log.Has(x)
+	return ok && int64(leaf.Seq)+1 > int64(there)
+}
+
+// opening hides a value from those who see only commitments. It follows from
+// the operator's key, so that it is not lost with the database.
+func (s *Service) opening(x kt.Index, seq uint32, value []byte) (o kt.Opening) {
+	h := s.Key.Lookup("opening", string(slices.Concat(x[:], binary.BigEndian.AppendUint32(nil, seq), value)))
+	copy(o[:], h[:])
+	return o
+}

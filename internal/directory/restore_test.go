@@ -1,0 +1,206 @@
+package directory
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"codeberg.org/huis/huis/internal/delivery/session"
+	"codeberg.org/huis/huis/internal/delivery/store/mem"
+	"codeberg.org/huis/huis/internal/directory/epochs"
+	"codeberg.org/huis/huis/internal/proto"
+	"codeberg.org/huis/huis/kt"
+)
+
+// restored is the directory on a store that has nothing of what came after its
+// first n epochs and no account, and waits for it.
+func (w *world) restored(n int) (again *world, released *int) {
+	w.t.Helper()
+	s := mem.New()
+	all, err := w.store.Epochs(w.t.Context(), 0, n)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, e := range all {
+		if err := s.AddEpoch(w.t.Context(), e); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	released = new(int)
+	service, err := Open(w.t.Context(), Config{
+		Store: s, Key: w.Key, Clock: w.clock, Sessions: session.New(w.clock), Origin: w.Origin,
+		Restoration: &Restoration{
+			Hold:    time.Hour,
+			Ended:   func(context.Context) (bool, error) { return false, nil },
+			Release: func(context.Context) error { *released++; return nil },
+		},
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return &world{t: w.t, clock: w.clock, store: s, Service: service}, released
+}
+
+// kept is what a client has of the log.
+func (w *world) kept() *proto.GiveLogRequest {
+	w.t.Helper()
+	head, err := w.log.Head(0)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	all, err := w.store.Epochs(w.t.Context(), 0, 1000)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	r := &proto.GiveLogRequest{Checkpoint: head.Checkpoint}
+	for _, e := range all {
+		r.Epochs = append(r.Epochs, proto.LogEpoch{Record: e.Record, Batch: e.Batch})
+	}
+	return r
+}
+
+func (w *world) giveLog(r *proto.GiveLogRequest) error {
+	_, err := w.GiveLog(w.t.Context(), r)
+	return err
+}
+
+func (w *world) giveAccount(handle string, links [][]byte) error {
+	_, err := w.GiveAccount(w.t.Context(), &proto.GiveAccountRequest{Handle: handle, Links: links})
+	return err
+}
+
+func (w *world) done(p *person) bool {
+	w.t.Helper()
+	session, _ := w.open(p, p.device)
+	got, err := w.GiveDone(w.t.Context(), &proto.GiveDoneRequest{Session: session})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return !got.Waiting
+}
+
+func TestARestoredServerTakesItsLogAndAccountsBack(t *testing.T) {
+	w := newWorld(t)
+	alice, bob := w.join("alice"), w.join("bob")
+	session, _ := w.open(bob, bob.device)
+	if err := w.append(session, bob.extend(bob.chain.Refresh(w.clock.t, bob.signer()))(t)); err != nil {
+		t.Fatal(err)
+	}
+	kept := w.kept()
+	now, released := w.restored(1)
+	if !now.Restoring(t.Context()) {
+		t.Fatal("it does not wait")
+	}
+	wantCode(t, "before the log", now.giveAccount("bob", bob.links), proto.Forbidden)
+
+	cut := *kept
+	cut.Epochs = cut.Epochs[:len(cut.Epochs)-1]
+	wantCode(t, "a log cut short", now.giveLog(&cut), proto.Forbidden)
+	other := newWorld(t)
+	other.join("mallory")
+	wantCode(t, "another server's log", now.giveLog(other.kept()), proto.Forbidden)
+	swapped := *kept
+	swapped.Epochs = append([]proto.LogEpoch{}, kept.Epochs...)
+	swapped.Epochs[1], swapped.Epochs[2] = swapped.Epochs[2], swapped.Epochs[1]
+	wantCode(t, "a log in another order", now.giveLog(&swapped), proto.Forbidden)
+	if size, _ := now.log.Head(0); size.Record.N != 0 {
+		t.Fatal("something of what was refused was taken")
+	}
+	for range 2 {
+		if err := now.giveLog(kept); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if a, b := w.kept(), now.kept(); len(a.Epochs) != len(b.Epochs) || string(a.Checkpoint) != string(b.Checkpoint) {
+		t.Error("another log than there was")
+	}
+
+	wantCode(t, "under another name", now.giveAccount("alice", bob.links), proto.Forbidden)
+	stranger := newPerson(t, w.clock.t)
+	wantCode(t, "a chain the log never had", now.giveAccount("bob", stranger.links), proto.Forbidden)
+	wantCode(t, "a name the log has, while its account is missing", now.register(stranger, now.invitation(1, time.Hour), "bob"), proto.NameTaken)
+	if err := now.giveAccount("bob", bob.links[:1]); err != nil { // by a device that knows less
+		t.Fatal(err)
+	}
+	if now.done(bob) {
+		t.Error("it does not wait for alice")
+	}
+	for range 2 {
+		if err := now.giveAccount("bob", bob.links); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := now.giveAccount("alice", alice.links); err != nil {
+		t.Fatal(err)
+	}
+	if *released != 0 {
+		t.Error("released too early")
+	}
+	if !now.done(alice) || now.Restoring(t.Context()) || *released != 1 {
+		t.Error("everybody is done and it still waits")
+	}
+	for p, admin := range map[*person]bool{alice: true, bob: false} {
+		if _, is := now.open(p, p.device); is != admin {
+			t.Errorf("admin %v", is)
+		}
+	}
+	mine, _ := now.open(bob, bob.device)
+	now.checkLogged(alice, mine, "alice")
+	now.checkLogged(bob, mine, "bob")
+	if err := now.append(mine, bob.extend(bob.chain.Refresh(w.clock.t, bob.signer()))(t)); err != nil {
+		t.Error("the chain does not go on:", err)
+	}
+	now.checkLogged(bob, mine, "bob")
+	now.join("carol")
+}
+
+// ahead is a witness that stands at a size.
+type ahead struct{ size uint64 }
+
+func (a *ahead) Key() kt.NoteKey { return kt.NoteKey{Name: "w.example"} }
+func (a *ahead) Cosign(_ context.Context, _ kt.NoteKey, old uint64, _ []kt.Hash, _ []byte) ([]byte, error) {
+	if old < a.size {
+		return nil, &epochs.StandsAt{Size: a.size}
+	}
+	return []byte("— w.example AAAA\n"), nil
+}
+
+func TestARestoredServerForksNothingAWitnessSaw(t *testing.T) {
+	w := newWorld(t)
+	alice := w.join("alice")
+	w.join("bob")
+	kept := w.kept()
+	now, released := w.restored(2)
+	now.log.Witnesses = []epochs.Witness{&ahead{uint64(len(kept.Epochs))}}
+	if err := now.giveAccount("alice", alice.links); err != nil {
+		t.Fatal(err)
+	}
+	now.done(alice)
+	w.clock.t = w.clock.t.Add(2 * time.Hour) // longer than it waits
+	if !now.Restoring(t.Context()) || *released != 0 {
+		t.Fatal("it goes on although a witness knows more of the log")
+	}
+	if err := now.giveLog(kept); err != nil {
+		t.Fatal(err)
+	}
+	if now.Restoring(t.Context()) || *released != 1 {
+		t.Error("it has the log, the time is over, and it still waits")
+	}
+}
+
+// An opening follows from key and value, so that a lost database loses none.
+func TestOpeningsAreNotLost(t *testing.T) {
+	w := newWorld(t)
+	again := &world{t: t, clock: w.clock, store: w.store, Service: &Service{Config: Config{Key: w.Key}}}
+	x := kt.Index{1}
+	if w.opening(x, 1, []byte("a")) != again.opening(x, 1, []byte("a")) {
+		t.Error("another opening")
+	}
+	seen := map[kt.Opening]bool{}
+	for _, o := range []kt.Opening{w.opening(x, 1, []byte("a")), w.opening(x, 2, []byte("a")), w.opening(x, 1, []byte("b")), w.opening(kt.Index{2}, 1, []byte("a"))} {
+		if seen[o] {
+			t.Error("two values have one opening")
+		}
+		seen[o] = true
+	}
+}

@@ -1,0 +1,73 @@
+package proto
+
+import "codeberg.org/huis/huis/internal/wire"
+
+// Bounds of what one request gives back to a restored server, in bytes.
+const (
+	MaxGiveLog     = 8 << 20 // about 30,000 epochs
+	MaxGiveEntries = 4 << 20 // a commit has at most 2 MiB
+)
+
+// GiveLogRequest gives a restored server the end of its own log back: the epochs
+// from the size it has up to the one of a checkpoint it signed.
+type GiveLogRequest struct {
+	Checkpoint []byte // signed note
+	Epochs     []LogEpoch
+}
+
+// Wire codes the request.
+func (r *GiveLogRequest) Wire(c *wire.Codec) {
+	wire.OpaqueMax(c, &r.Checkpoint, MaxCheckpoint)
+	wire.Vector(c, &r.Epochs, (*LogEpoch).Wire)
+}
+
+// GiveAccountRequest gives an account's chain back, or more of it than the
+// server has. The log, which has to be there before, vouches for it.
+type GiveAccountRequest struct {
+	Handle string
+	Links  [][]byte
+}
+
+// Wire codes the request.
+func (r *GiveAccountRequest) Wire(c *wire.Codec) {
+	wire.String(c, &r.Handle, MaxHandle)
+	wire.Vector(c, &r.Links, bytesItem(MaxLink))
+}
+
+// GiveEntriesRequest gives the end of a conversation's log back: entries with
+// the receipts they had, following the server's head. Without entries it asks
+// for that head.
+type GiveEntriesRequest struct {
+	Conversation ConversationID
+	Entries      []Stamped
+}
+
+// Wire codes the request.
+func (r *GiveEntriesRequest) Wire(c *wire.Codec) {
+	r.Conversation.Wire(c)
+	wire.Vector(c, &r.Entries, (*Stamped).Wire)
+}
+
+// GiveEntriesResponse is the head now; Seq is 0 if the conversation is not there.
+type GiveEntriesResponse struct {
+	Seq   uint64
+	Chain Hash
+}
+
+// Wire codes the answer.
+func (r *GiveEntriesResponse) Wire(c *wire.Codec) {
+	wire.Uint64(c, &r.Seq)
+	r.Chain.Wire(c)
+}
+
+// GiveDoneRequest says that this device has given back all it has.
+type GiveDoneRequest struct{ Session SessionID }
+
+// Wire codes the request.
+func (r *GiveDoneRequest) Wire(c *wire.Codec) { r.Session.Wire(c) }
+
+// GiveDoneResponse tells whether the server still waits for other devices.
+type GiveDoneResponse struct{ Waiting bool }
+
+// Wire codes the answer.
+func (r *GiveDoneResponse) Wire(c *wire.Codec) { wire.Bool(c, &r.Waiting) }
