@@ -1,0 +1,233 @@
+// The open conversation: the piece of it that is loaded, and what a person does there.
+import { SvelteMap } from 'svelte/reactivity';
+import { daysBetween } from '../i18n/dates';
+import { app } from './app.svelte';
+import { chats } from './chats.svelte';
+import type { Message, Progress } from './core';
+
+const pageSize = 100; // messages: several screens, a few milliseconds of the core
+const maxPage = 200; // what the core gives at most
+const groupWithin = 5 * 60_000; // ms between messages that stand together
+
+/** One row of the timeline. */
+export type Row =
+  | { key: string; type: 'day'; time: number }
+  | { key: string; type: 'new' }
+  | { key: string; type: 'event'; message: Message }
+  | { key: string; type: 'message'; message: Message; first: boolean; last: boolean };
+
+/** The rows of messages in order: day lines, the line before what is new, groups. */
+export function rowsOf(messages: readonly Message[], firstNew: string): Row[] {
+  const rows: Row[] = [];
+  for (let i = 0; i < messages.length; i++) {
+    const m = messages[i]!;
+    const before = messages[i - 1];
+    const next = messages[i + 1];
+    const newDay = !before || daysBetween(before.time, m.time) !== 0;
+    if (newDay) rows.push({ key: `day ${m.time} ${m.id}`, type: 'day', time: m.time });
+    if (keyOf(m) === firstNew) rows.push({ key: 'new', type: 'new' });
+    if (m.kind === 'event') {
+      if (m.event) rows.push({ key: keyOf(m), type: 'event', message: m });
+      continue;
+    }
+    const first = newDay || keyOf(m) === firstNew || !together(before, m);
+    const last = !next || keyOf(next) === firstNew || !together(m, next);
+    rows.push({ key: keyOf(m), type: 'message', message: m, first, last });
+  }
+  return rows;
+}
+
+/** Two authors may use one id: a row is told by both. */
+export const keyOf = (m: Message): string => `${m.id} ${m.from}`;
+
+const together = (a: Message | undefined, b: Message): boolean =>
+  a !== undefined &&
+  a.kind !== 'event' &&
+  b.kind !== 'event' &&
+  a.from === b.from &&
+  b.time - a.time < groupWithin &&
+  daysBetween(a.time, b.time) === 0;
+
+/** The first of the others' messages after what was read. */
+export function firstUnread(messages: readonly Message[], read: number): string {
+  const m = messages.find((x) => x.seq > read && !x.own && x.kind !== 'event');
+  return m ? keyOf(m) : '';
+}
+
+/** Loaded messages with some of them as they are now, and some (by seq) gone. */
+export function patch(loaded: readonly Message[], asked: readonly number[], got: readonly Message[]): Message[] {
+  const out = new Set(asked);
+  return [...loaded.filter((m) => m.seq === 0 || !out.has(m.seq)), ...got].sort(inOrder);
+}
+
+const inOrder = (a: Message, b: Message): number => {
+  if (a.seq === 0 || b.seq === 0) return a.seq === b.seq ? a.time - b.time : a.seq === 0 ? 1 : -1;
+  return a.seq - b.seq;
+};
+
+class Timeline {
+  chat = $state('');
+  messages = $state.raw<Message[]>([]);
+  earlier = $state(false);
+  later = $state(false);
+  loading = $state(true);
+  failed = $state(false);
+  firstNew = $state('');
+  replyTo = $state.raw<Message | null>(null);
+  editing = $state.raw<Message | null>(null);
+  /** Uploads that run, by a number of their own. */
+  uploads = new SvelteMap<number, Progress & { names: string[]; chat: string; stop: AbortController }>();
+  rows = $derived(rowsOf(this.messages, this.firstNew));
+  #run = 0;
+  #upload = 0;
+
+  watch(): void {
+    app.core.on('messages', ({ chat, seqs }) => {
+      if (chat === this.chat) void this.#changed(seqs).catch(() => undefined);
+    });
+    document.addEventListener('visibilitychange', () => this.seen());
+    app.whenReady(() => {
+      if (this.chat) void this.newest();
+    });
+  }
+
+  async open(chat: string, seq = 0): Promise<void> {
+    if (chat === this.chat && seq === 0) return;
+    this.chat = chat;
+    this.messages = [];
+    this.replyTo = null;
+    this.editing = null;
+    this.firstNew = '';
+    if (chat) await (seq > 0 ? this.around(seq) : this.newest(true));
+  }
+
+  /** Loads the newest piece; on opening, down from the first unread message. */
+  newest(opening = false): Promise<void> {
+    return this.#load(async (run) => {
+      const unread = chats.get(this.chat)?.unread ?? 0;
+      const limit = Math.min(maxPage, Math.max(pageSize, opening ? unread + 30 : 0));
+      const page = await app.core.call('messages', { chat: this.chat, limit });
+      if (run !== this.#run) return;
+      this.#set(page.messages, page.earlier, page.later);
+      if (opening) this.firstNew = firstUnread(page.messages, page.read);
+    });
+  }
+
+  around(seq: number): Promise<void> {
+    return this.#load(async (run) => {
+      const page = await app.core.call('messages', { chat: this.chat, around: seq, limit: pageSize });
+      if (run === this.#run) this.#set(page.messages, page.earlier, page.later);
+    });
+  }
+
+  async older(): Promise<void> {
+    const first = this.messages.find((m) => m.seq > 0);
+    if (!this.earlier || this.loading || !first) return;
+    await this.#load(async (run) => {
+      const page = await app.core.call('messages', { chat: this.chat, before: first.seq, limit: pageSize });
+      if (run === this.#run) this.#set([...page.messages, ...this.messages], page.earlier, this.later);
+    }, false);
+  }
+
+  async younger(): Promise<void> {
+    const last = this.messages.findLast((m) => m.seq > 0);
+    if (!this.later || this.loading || !last) return;
+    await this.#load(async (run) => {
+      const page = await app.core.call('messages', { chat: this.chat, after: last.seq, limit: pageSize });
+      if (run === this.#run) this.#set([...this.messages, ...page.messages], this.earlier, page.later);
+    }, false);
+  }
+
+  async #load(what: (run: number) => Promise<void>, anew = true): Promise<void> {
+    const run = anew ? ++this.#run : this.#run;
+    this.loading = true;
+    this.failed = false;
+    try {
+      await what(run);
+    } catch {
+      if (run === this.#run) this.failed = true;
+    } finally {
+      if (run === this.#run) this.loading = false;
+    }
+    this.seen();
+  }
+
+  #set(messages: Message[], earlier: boolean, later: boolean): void {
+    this.messages = messages;
+    this.earlier = earlier;
+    this.later = later;
+  }
+
+  async #changed(seqs: number[]): Promise<void> {
+    const run = this.#run;
+    const chat = this.chat;
+    if (seqs.length === 0 || seqs.length > maxPage) {
+      const { messages } = await app.core.call('messages', { chat, limit: maxPage });
+      if (run !== this.#run || this.later) return;
+      const from = messages.find((m) => m.seq > 0)?.seq ?? Infinity;
+      this.messages = [...this.messages.filter((m) => m.seq > 0 && m.seq < from), ...messages];
+      return this.seen();
+    }
+    const top = this.messages.find((m) => m.seq > 0)?.seq ?? 0;
+    const end = this.messages.findLast((m) => m.seq > 0)?.seq ?? 0;
+    const wanted = seqs.filter((s) => s >= top && (s <= end || !this.later));
+    if (wanted.length === 0) return;
+    const { messages } = await app.core.call('messages.get', { chat, seqs: wanted });
+    if (run !== this.#run) return;
+    const sent = new Set(messages.map((m) => m.id));
+    const kept = this.messages.filter((m) => m.seq > 0 || !sent.has(m.id));
+    this.messages = patch(kept, wanted, messages);
+    this.seen();
+  }
+
+  /** Marks as read what is loaded, if a person can see it. */
+  seen(): void {
+    if (document.visibilityState !== 'visible' || !this.chat || this.later) return;
+    const c = chats.get(this.chat);
+    const seq = this.messages.findLast((m) => m.seq > 0)?.seq ?? 0;
+    if (c && seq > c.read) void app.core.call('chat.read', { chat: this.chat, seq }).catch(() => undefined);
+  }
+
+  /** Sends into the open conversation; voice is the length of the one file in ms, 0 if it is none. */
+  async send(body: string, files: File[], voice = 0): Promise<boolean> {
+    const chat = this.chat;
+    const reply = this.replyTo;
+    this.replyTo = null;
+    const id = ++this.#upload;
+    const stop = new AbortController();
+    const names = files.map((f) => f.name);
+    const total = files.reduce((n, f) => n + f.size, 0);
+    if (total > 0) this.uploads.set(id, { done: 0, total, names, chat, stop });
+    const done = await app.try(async () => {
+      const request = { chat, body, ...(reply && { reply: reply.id }), ...(voice > 0 && { voice }) };
+      const m = await app.core.send(request, files, (p) => this.#progress(id, p), stop.signal);
+      if (chat === this.chat && !this.later && !this.messages.some((x) => x.id === m.id))
+        this.messages = [...this.messages, m].sort(inOrder);
+    });
+    this.uploads.delete(id);
+    if (!done && chat === this.chat) this.replyTo ??= reply;
+    if (done && this.later && chat === this.chat) await this.newest();
+    return done;
+  }
+
+  #progress(id: number, p: Progress): void {
+    const u = this.uploads.get(id);
+    if (u) this.uploads.set(id, { ...u, ...p });
+  }
+
+  react(m: Message, emoji: string): Promise<boolean> {
+    const mine = m.reactions.find((r) => r.own);
+    const next = mine?.emoji === emoji ? '' : emoji;
+    return app.try(() => app.core.call('message.react', { chat: m.chat, message: m.id, emoji: next }));
+  }
+
+  edit(m: Message, body: string): Promise<boolean> {
+    return app.try(() => app.core.call('message.edit', { chat: m.chat, message: m.id, body }));
+  }
+
+  remove(m: Message): Promise<boolean> {
+    return app.try(() => app.core.call('message.delete', { chat: m.chat, message: m.id }));
+  }
+}
+
+export const timeline = new Timeline();
