@@ -2,6 +2,8 @@ module codeberg.org/huis/huis
 
 go 1.26.0
 
+ignore ./web/node_modules
+
 require (
 	filippo.io/edwards25519 v1.2.0
 	github.com/alecthomas/kong v1.17.0

@@ -9,7 +9,8 @@ const rawStrings = {
     const attributes = ['aria-label', 'aria-description', 'title', 'placeholder', 'alt', 'label'];
     const allowed = /^(huis|Ctrl K|Alt N|[^\p{L}]*)$/u;
     const told = (node, text) => {
-      if (!allowed.test(text.trim())) context.report({ node, message: `"${text.trim()}" belongs into src/i18n` });
+      if (!allowed.test(text.trim()))
+        context.report({ node, message: `"${text.trim()}" belongs into src/i18n` });
     };
     return {
       SvelteText(node) {
@@ -18,7 +19,8 @@ const rawStrings = {
       },
       SvelteAttribute(node) {
         if (!attributes.includes(node.key.name)) return;
-        for (const v of node.value) if (v.type === 'SvelteLiteral' && !/^0000/.test(v.value)) told(v, v.value);
+        for (const v of node.value)
+          if (v.type === 'SvelteLiteral' && !/^0000/.test(v.value)) told(v, v.value);
       },
     };
   },
@@ -29,7 +31,8 @@ const literalStyle = {
   meta: { type: 'problem', schema: [] },
   create: (context) => ({
     SvelteAttribute(node) {
-      if (node.key.name === 'style') context.report({ node, message: 'a literal style attribute is refused by the page' });
+      if (node.key.name === 'style')
+        context.report({ node, message: 'a literal style attribute is refused by the page' });
     },
   }),
 };
@@ -42,7 +45,12 @@ const arrows = (folder, forbidden) => ({
   rules: {
     'no-restricted-imports': [
       'error',
-      { patterns: forbidden.map((f) => ({ group: [`**/${f}/*`, `**/${f}`], message: `${folder} may not use ${f}` })) },
+      {
+        patterns: forbidden.map((f) => ({
+          group: [`**/${f}/*`],
+          message: `${folder} may not use ${f}`,
+        })),
+      },
     ],
   },
 });
@@ -64,6 +72,7 @@ export default ts.config(
       'svelte/no-at-html-tags': 'error',
       'svelte/no-navigation-without-resolve': 'off', // there is no SvelteKit here
       'svelte/prefer-svelte-reactivity': 'off',
+      'svelte/no-useless-mustaches': 'off', // {' '} keeps a space that formatting would take
       'no-eval': 'error',
       'no-implied-eval': 'error',
       'no-new-func': 'error',

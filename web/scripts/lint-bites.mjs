@@ -10,7 +10,12 @@ try {
     encoding: 'utf8',
   });
   const rules = new Set(JSON.parse(run.stdout).flatMap((f) => f.messages.map((m) => m.ruleId)));
-  const wanted = ['huis/literal-style', 'huis/raw-strings', 'svelte/no-at-html-tags', 'no-restricted-properties'];
+  const wanted = [
+    'huis/literal-style',
+    'huis/raw-strings',
+    'svelte/no-at-html-tags',
+    'no-restricted-properties',
+  ];
   const missed = wanted.filter((r) => !rules.has(r));
   if (missed.length > 0) {
     console.error(`the lint does not report ${missed.join(', ')}`);

@@ -2,12 +2,14 @@
 // core included when it has been built. Refuses foreign addresses and too much.
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { brotliCompressSync, constants } from 'node:zlib';
+import { brotliCompressSync, brotliDecompressSync, constants } from 'node:zlib';
 
 const dist = new URL('../dist/', import.meta.url);
 const limit = 1_600_000; // bytes of brotli, all files and the core together
 const uiLimit = 300_000; // the same without the core
 const standards = ['http://www.w3.org/']; // names of standards, never fetched
+
+const packed = new URL('../core/core.wasm.br', import.meta.url);
 
 const names = readdirSync(dist, { recursive: true, withFileTypes: true })
   .filter((f) => f.isFile())
@@ -23,10 +25,17 @@ for (const name of names) {
   const bytes = readFileSync(new URL(name, dist));
   files[name] = createHash('sha256').update(bytes).digest('hex');
   const small = /\.(woff2|png)$/.test(name) ? bytes.length : brotli(bytes);
-  if (name.endsWith('.wasm')) core += small;
-  else total += small;
-  if (!/\.(woff2|png|wasm)$/.test(name)) wrong.push(...foreign(name, bytes.toString('utf8')));
+  total += small;
+  if (!/\.(woff2|png)$/.test(name)) wrong.push(...foreign(name, bytes.toString('utf8')));
   if (/^\/\/# sourceMappingURL/m.test(bytes.toString('latin1'))) wrong.push(`${name} names a source map`);
+}
+
+if (existsSync(packed)) {
+  const bytes = readFileSync(packed);
+  const start = readFileSync(new URL('../core/wasm_exec.js', import.meta.url));
+  files['core.wasm'] = createHash('sha256').update(brotliDecompressSync(bytes)).digest('hex');
+  files['wasm_exec.js'] = createHash('sha256').update(start).digest('hex');
+  core = bytes.length + brotli(start);
 }
 
 function brotli(bytes) {
@@ -41,7 +50,8 @@ function foreign(name, text) {
 }
 
 if (total > uiLimit) wrong.push(`the interface has ${total} bytes in brotli, at most ${uiLimit} are allowed`);
-if (total + core > limit) wrong.push(`interface and core have ${total + core} bytes in brotli, at most ${limit}`);
+if (total + core > limit)
+  wrong.push(`interface and core have ${total + core} bytes in brotli, at most ${limit}`);
 if (!existsSync(new URL('index.html', dist))) wrong.push('there is no index.html');
 if (/<script(?![^>]*\bsrc=)|<style|\sstyle=|\son\w+=/.test(readFileSync(new URL('index.html', dist), 'utf8')))
   wrong.push('index.html holds inline code or style');
@@ -49,5 +59,6 @@ if (wrong.length > 0) {
   console.error(wrong.join('\n'));
   process.exit(1);
 }
-writeFileSync(new URL('manifest.json', dist), JSON.stringify({ files }, null, 2) + '\n');
+const sorted = Object.fromEntries(Object.entries(files).sort(([a], [b]) => (a < b ? -1 : 1)));
+writeFileSync(new URL('manifest.json', dist), JSON.stringify({ files: sorted }, null, 1) + '\n');
 console.log(`${names.length} files, ${total} bytes in brotli${core ? `, core ${core}` : ', core not built'}`);

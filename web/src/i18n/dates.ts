@@ -16,7 +16,8 @@ export function daysBetween(a: number, b: number): number {
   return Math.round((day(b) - day(a)) / 86_400_000);
 }
 
-export const clock = (at: number): string => format({ hour: '2-digit', minute: '2-digit', hourCycle: 'h23' }).format(at);
+export const clock = (at: number): string =>
+  format({ hour: '2-digit', minute: '2-digit', hourCycle: 'h23' }).format(at);
 
 /** For a row of the list: the time today, the weekday this week, else the date. */
 export function short(at: number, now = Date.now()): string {
@@ -37,7 +38,8 @@ export function day(at: number, now = Date.now()): string {
   return longDate(at);
 }
 
-export const longDate = (at: number): string => format({ day: 'numeric', month: 'long', year: 'numeric' }).format(at);
+export const longDate = (at: number): string =>
+  format({ day: 'numeric', month: 'long', year: 'numeric' }).format(at);
 export const fullDate = (at: number): string =>
   capital(format({ weekday: 'long', day: 'numeric', month: 'long', year: 'numeric' }).format(at));
 
@@ -70,7 +72,8 @@ export const playtime = (seconds: number): string =>
 
 export const number = (n: number): string => new Intl.NumberFormat(language).format(n);
 
-export const list = (names: string[]): string => new Intl.ListFormat(language, { type: 'conjunction' }).format(names);
+export const list = (names: string[]): string =>
+  new Intl.ListFormat(language, { type: 'conjunction' }).format(names);
 
 /** A duration of message timers in the largest unit that divides it. */
 export function duration(seconds: number): string {
@@ -81,6 +84,10 @@ export function duration(seconds: number): string {
     ['minute', 60],
   ] as const)
     if (seconds >= s && seconds % s === 0)
-      return new Intl.NumberFormat(language, { style: 'unit', unit, unitDisplay: 'long' }).format(seconds / s);
-  return new Intl.NumberFormat(language, { style: 'unit', unit: 'second', unitDisplay: 'long' }).format(seconds);
+      return new Intl.NumberFormat(language, { style: 'unit', unit, unitDisplay: 'long' }).format(
+        seconds / s,
+      );
+  return new Intl.NumberFormat(language, { style: 'unit', unit: 'second', unitDisplay: 'long' }).format(
+    seconds,
+  );
 }

@@ -30,7 +30,8 @@ export function textOf(kind: MessageKind, body: string, file: string, event?: Ch
   }
 }
 
-const personList = (handles: string[]): string => list(handles.map((h) => (h === app.me ? t.you_object() : h)));
+const personList = (handles: string[]): string =>
+  list(handles.map((h) => (h === app.me ? t.you_object() : h)));
 
 /** What happened, in one sentence. */
 export function eventText(e: ChatEvent): string {

@@ -97,7 +97,7 @@ export function inline(line: string, depth = 0): Inline[] {
     if (text) out.push({ type: 'text', text });
     text = '';
   };
-  for (let i = 0; i < line.length; ) {
+  for (let i = 0; i < line.length;) {
     const found = depth < maxDepth ? token(line, i, depth) : null;
     if (found) {
       flush();

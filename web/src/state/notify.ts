@@ -23,7 +23,8 @@ export function notify(m: Message, c: Chat): void {
 }
 
 async function show(c: Chat, body: string): Promise<void> {
-  const options = { body, tag: c.id, icon: './icon-192.png', data: path('chats', c.id) };
+  const icon = document.querySelector<HTMLLinkElement>('link[rel="apple-touch-icon"]')?.href ?? '';
+  const options = { body, tag: c.id, icon, data: path('chats', c.id) };
   const worker = await navigator.serviceWorker?.getRegistration();
   if (worker) return worker.showNotification(chatName(c), options);
   const n = new Notification(chatName(c), options);

@@ -27,7 +27,11 @@ function decode(s: string): string {
 }
 
 export const path = (section: Section, item = '', sub = ''): string =>
-  '#/' + [section, item, sub].filter((p) => p !== '').map(encodeURIComponent).join('/');
+  '#/' +
+  [section, item, sub]
+    .filter((p) => p !== '')
+    .map(encodeURIComponent)
+    .join('/');
 
 class Router {
   route = $state<Route>(parseRoute(globalThis.location?.hash ?? ''));

@@ -61,7 +61,10 @@ class Search {
 }
 
 /** A text cut around what was found, in pieces, found ones marked. */
-export function excerpt(body: string, ranges: readonly [number, number][]): { text: string; found: boolean }[] {
+export function excerpt(
+  body: string,
+  ranges: readonly [number, number][],
+): { text: string; found: boolean }[] {
   const first = ranges[0]?.[0] ?? 0;
   const from = first > 40 ? first - 30 : 0;
   const to = Math.min(body.length, from + 160);

@@ -55,7 +55,11 @@ export function firstUnread(messages: readonly Message[], read: number): string 
 }
 
 /** Loaded messages with some of them as they are now, and some (by seq) gone. */
-export function patch(loaded: readonly Message[], asked: readonly number[], got: readonly Message[]): Message[] {
+export function patch(
+  loaded: readonly Message[],
+  asked: readonly number[],
+  got: readonly Message[],
+): Message[] {
   const out = new Set(asked);
   return [...loaded.filter((m) => m.seq === 0 || !out.has(m.seq)), ...got].sort(inOrder);
 }

@@ -17,13 +17,13 @@ declare global {
 export function installWorker(): void {
   const workers = navigator.serviceWorker as ServiceWorkerContainer | undefined;
   if (!workers || location.protocol !== 'https:') return;
-  const rules = { createScriptURL: (s: string) => (s === 'sw.js' ? s : '') };
+  const rules = { createScriptURL: (s: string) => (s === '/sw.js' ? s : '') };
   const policy = window.trustedTypes?.createPolicy('huis-sw', rules) ?? rules;
   workers.addEventListener('message', (e: MessageEvent<{ open?: string }>) => {
     if (e.data.open?.startsWith('#/')) location.hash = e.data.open;
   });
   void workers
-    .register(policy.createScriptURL('sw.js'), { scope: './', type: 'module' })
+    .register(policy.createScriptURL('/sw.js'), { scope: '/', type: 'module' })
     .then((r) => {
       const offer = (w: ServiceWorker | null) => {
         if (!w || !workers.controller) return;
