@@ -155,6 +155,9 @@ func (c *Client) comeBack(ctx context.Context) error {
 	if err := c.importKept(ctx); err != nil {
 		return err
 	}
+	if err := c.noteActivity(ctx); err != nil {
+		return err
+	}
 	if err := c.goOnAlone(ctx); err != nil {
 		return err
 	}
@@ -197,6 +200,61 @@ func (c *Client) compareLog(ctx context.Context) error {
 		now.LogSize = 0
 		return t.save(recoveredKey, now.wire)
 	})
+}
+
+// backupLate is how long after the newest backup a device may still have been
+// online: it makes one each day.
+const backupLate = backupEvery + 2*time.Hour
+
+// noteActivity finds out when a lost device last wrote, by the entries under its
+// member keys: a backup much older than that is not the newest there was.
+func (c *Client) noteActivity(ctx context.Context) error {
+	return c.step(ctx, func(t *tx) error {
+		var r recoveredRecord
+		if err := t.load(recoveredKey, r.wire); err != nil {
+			return err
+		}
+		all, err := t.list("return/", "", 0)
+		if err != nil {
+			return err
+		}
+		before := r.Active
+		for _, rec := range all {
+			id, err := parseConversation(rec.Key[len("return/"):])
+			if err != nil {
+				return err
+			}
+			cv, err := t.conv(id)
+			if err != nil || cv == nil || cv.meta.State != stateLost {
+				continue
+			}
+			last, err := t.lastWritten(cv)
+			if err != nil {
+				return err
+			}
+			r.Active = max(r.Active, last)
+		}
+		if r.Active == before {
+			return nil
+		}
+		return t.save(recoveredKey, r.wire)
+	})
+}
+
+// lastWritten returns the time of the last message under the own member key,
+// Unix seconds.
+func (t *tx) lastWritten(cv *conversation) (last uint64, err error) {
+	entries, err := t.list(key("log", cv.id, ""), "", 0)
+	for _, rec := range entries {
+		var l logRecord
+		if err := wire.Decode(rec.Value, l.wire); err != nil {
+			return 0, fmt.Errorf("stored entry: %w", err)
+		}
+		if l.MK == cv.meta.Seed.public() && l.Kind != proto.KindNotice {
+			last = max(last, 60*l.Receipt.Minute)
+		}
+	}
+	return last, err
 }
 
 // goOnAlone makes a new conversation of each in which nobody is who could let
@@ -355,6 +413,17 @@ func (t *tx) addRecoveryWarnings(before []string) (all []string, err error) {
 	if err != nil {
 		return nil, err
 	}
+	var r recoveredRecord
+	if err := t.load(recoveredKey, r.wire); err != nil {
+		return nil, err
+	}
+	if r.Made > 0 && r.Active > r.Made+uint64(backupLate.Seconds()) {
+		all = append(all, fmt.Sprintf("the backup this device began with is of %s, and a lost device was still there on %s: "+
+			"the server may have kept back a newer one; what is missing since then others can tell", dayOf(r.Made), dayOf(r.Active)))
+	}
+	if r.Former {
+		all = append(all, "the backup this device began with was written by a device that is revoked: compare your contacts (huis verify)")
+	}
 	chains, err := t.list("chain/", "", 0)
 	if err != nil {
 		return nil, err
@@ -377,6 +446,8 @@ func (t *tx) addRecoveryWarnings(before []string) (all []string, err error) {
 	}
 	return all, nil
 }
+
+func dayOf(seconds uint64) string { return time.Unix(int64(seconds), 0).UTC().Format(time.DateOnly) }
 
 func (t *tx) recoveredText(a proto.AccountID, own bool, d *kt.Device) string {
 	short, day := d.ID.Hex()[:8], d.Added.UTC().Format(time.DateOnly)

@@ -50,7 +50,8 @@ type recoveredRecord struct {
 	End     bool   // the devices in Before are to be revoked
 	LogSize uint64 // of the log the backup had verified; 0: compared already
 	LogRoot kt.Hash
-	Former  bool // a device that is revoked wrote the backup
+	Former  bool   // a device that is revoked wrote the backup
+	Active  uint64 // Unix seconds of the last that a lost device is known to have done
 }
 
 const recoveredKey = "recovered"
@@ -64,6 +65,7 @@ func (r *recoveredRecord) wire(c *wire.Codec) {
 	wire.Uint64(c, &r.LogSize)
 	wire.Fixed(c, r.LogRoot[:])
 	wire.Bool(c, &r.Former)
+	wire.Uint64(c, &r.Active)
 }
 
 // RecoverOptions are what a person decides.
@@ -310,10 +312,20 @@ func (t *tx) keepRecovered(me *identity, key kt.RecoveryKey, links [][]byte, bef
 		t.save(sealingKeyKey, sealing),
 	)
 	if err == nil && b != nil {
-		r.Made, r.LogSize, r.LogRoot = b.Made, b.LogSize, b.LogRoot
+		r.Made, r.LogSize, r.LogRoot, r.Active = b.Made, b.LogSize, b.LogRoot, lastByDevice(links)
 		err = t.restoreBackup(b)
 	}
 	return errors.Join(err, t.save(recoveredKey, r.wire))
+}
+
+// lastByDevice returns when a device last signed a link, Unix seconds.
+func lastByDevice(links [][]byte) (last uint64) {
+	for _, b := range links {
+		if l, err := kt.ParseLink(b); err == nil && l.Signer != (kt.DeviceID{}) {
+			last = max(last, l.Time)
+		}
+	}
+	return last
 }
 
 // restoreBackup puts what a backup holds in its places.

@@ -113,4 +113,3 @@ func (w *world) backupOf(key kt.RecoveryKey) (*backup, kt.Chain) {
 	}
 	return b, chain
 }
-

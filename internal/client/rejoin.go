@@ -132,6 +132,9 @@ func (c *Client) unreadable(ctx context.Context, id proto.ConversationID, err er
 			// The log showed no removal: the server's word alone ends nothing.
 			return fmt.Errorf("%w: the server does not take this device's key", ErrNotMember)
 		}
+		if cv.meta.State == stateLost {
+			t.warn(cv, "this device's key is none of a member's any more: ask a member to add you (huis chat add)")
+		}
 		cv.meta.State = stateRemoved
 		return errors.Join(t.endMembership(cv), t.saveMeta(cv))
 	})

@@ -60,6 +60,18 @@ var stories = []struct {
 		p.tolerate(p.Send(p.dev("ann/1"), "house"), p.Send(p.dev("bob/1"), "house"))
 		p.rest(time.Minute)
 	}},
+	{"recover", []string{"new", "bob/1", "server"}, func(p *play) {
+		p.helpExpected = true
+		p.people("ann", "bob", "cal")
+		p.chat("ann/1", "house", "bob", "cal")
+		p.say("@bob", "ann/1")
+		p.chat("ann/1", "alone")
+		p.lose("ann", "ann/1")
+	}, func(p *play) {
+		p.recover("ann", 2, client.RecoverOptions{EndOthers: true})
+		p.tolerate(p.Send(p.dev("ann/2"), "house"), p.Send(p.dev("bob/1"), "@ann"), p.Send(p.dev("ann/2"), "alone"))
+		p.rest(time.Minute)
+	}},
 	{"reform", []string{"ann/1", "bob/1", "cal/1", "server"}, func(p *play) {
 		p.helpExpected = true
 		p.people("mal", "ann", "bob", "cal")

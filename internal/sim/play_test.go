@@ -18,6 +18,7 @@ import (
 	"codeberg.org/huis/huis/internal/delivery/store/mem"
 	"codeberg.org/huis/huis/internal/delivery/store/sqlite"
 	"codeberg.org/huis/huis/internal/proto"
+	"codeberg.org/huis/huis/kt"
 	"codeberg.org/huis/huis/mls"
 )
 
@@ -70,6 +71,8 @@ type play struct {
 	// lies: the server lies; SafetyErrors are expected and checked by the
 	// scenario, and its members cannot agree.
 	lies bool
+	// written are the recovery keys of people who lost all devices.
+	written map[string]kt.RecoveryKey
 }
 
 // scenario is a story with all its assertions but those every run has.
@@ -129,7 +132,7 @@ func open(t *testing.T, sc scenario, seed uint64) *play {
 	if *echoFlag {
 		w.Sched.Trace.Echo = func(line string) { fmt.Println(line) }
 	}
-	return &play{World: w, t: t, long: *longFlag, path: path, insiders: make(map[string]bool)}
+	return &play{World: w, t: t, long: *longFlag, path: path, insiders: make(map[string]bool), written: make(map[string]kt.RecoveryKey)}
 }
 
 func (p *play) end(sc scenario) {

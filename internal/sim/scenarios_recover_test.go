@@ -6,19 +6,26 @@ import (
 	"time"
 
 	"codeberg.org/huis/huis/internal/client"
-	"codeberg.org/huis/huis/kt"
 )
 
-// lost joins, talks and loses every device; it returns the recovery key.
-func (p *play) lost(handle string, devices ...string) (key kt.RecoveryKey) {
+// lose destroys all devices of a person, who kept the recovery key.
+func (p *play) lose(handle string, devices ...string) {
 	p.t.Helper()
+	p.rest(2 * time.Hour) // the newest messages are in the backup
 	key, err := p.RecoveryKey(p.dev(handle + "/1"))
 	p.must(err)
-	p.rest(2 * time.Hour) // the newest messages are in the backup
+	p.written[handle] = key
 	for _, name := range devices {
 		p.Lose(p.dev(name))
 	}
-	return key
+}
+
+// recover brings a person back as device number n and waits for the others.
+func (p *play) recover(handle string, n int, opt client.RecoverOptions) {
+	p.t.Helper()
+	d, err := p.Recover(handle, n, p.written[handle], opt)
+	p.must(err)
+	p.must(p.Back(d))
 }
 
 var recoverScenarios = []scenario{
@@ -33,10 +40,8 @@ var recoverScenarios = []scenario{
 		p.say("house", "ann/1", "bob/1", "cal/1", "ann/2")
 		p.say("@bob", "ann/1")
 		p.say("alone", "ann/1")
-		key := p.lost("ann", "ann/1", "ann/2")
-		_, err := p.Recover("ann", 3, key, client.RecoverOptions{EndOthers: true})
-		p.must(err)
-		p.must(p.Back(p.dev("ann/3")))
+		p.lose("ann", "ann/1", "ann/2")
+		p.recover("ann", 3, client.RecoverOptions{EndOthers: true})
 		p.rest(2 * time.Minute)
 		p.say("house", "ann/3", "bob/1", "cal/1")
 		p.say("@ann", "bob/1")
@@ -55,8 +60,8 @@ var recoverScenarios = []scenario{
 		p.rest(time.Minute)
 		p.dev("bob/1").Off = true
 		p.dev("bob/1").Kill()
-		key := p.lost("ann", "ann/1")
-		_, err := p.Recover("ann", 2, key, client.RecoverOptions{})
+		p.lose("ann", "ann/1")
+		_, err := p.Recover("ann", 2, p.written["ann"], client.RecoverOptions{})
 		p.must(err)
 		p.rest(20 * time.Hour)
 		p.dev("bob/1").Off = false
@@ -73,11 +78,9 @@ var recoverScenarios = []scenario{
 		p.people("ann", "bob", "cal")
 		p.chat("ann/1", "house", "bob", "cal")
 		p.say("house", "ann/1", "bob/1")
-		key := p.lost("ann", "ann/1")
+		p.lose("ann", "ann/1")
 		p.Net.Faults = Rough
-		_, err := p.Recover("ann", 2, key, client.RecoverOptions{})
-		p.must(err)
-		p.must(p.Back(p.dev("ann/2")))
+		p.recover("ann", 2, client.RecoverOptions{})
 		p.Net.Faults = Calm
 		p.say("house", "ann/2", "bob/1", "cal/1")
 		p.shows("ann/2", "house", 5)

@@ -134,16 +134,31 @@ var Annotations = []Table{
 		{"sealed", "join package or request", client, "padded ciphertext"},
 	}},
 	{"pin", Keep{Rule: "until its day or until unpinned", Key: []string{"owner", "blob"}, Where: "until_day > 0 AND until_day < $1", Bound: today}, []Field{
-		{"owner", "who keeps it: a conversation, or an account its backup", plain, "size of an account's backup; files of a pseudonymous conversation"},
+		{"owner", "the conversation that keeps it", plain, "files of a pseudonymous conversation"},
 		{"blob", "what is kept", plain, "nothing more"},
 		{"until_day", "retention", plain, "day it was pinned, if it has an end"},
+	}},
+	{"account_pin", Keep{Rule: "until the next backup", Key: []string{"account", "blob"}, Where: "until_day > 0 AND until_day < $1", Bound: today}, []Field{
+		{"account", "whose backup", plain, "size of an account's backup"},
+		{"blob", "what is kept", plain, "nothing more"},
+		{"until_day", "retention", plain, "day it was pinned, if it has an end"},
+	}},
+	{"account_blob", Keep{
+		Rule: "while pinned; else 24 to 48 hours", Key: []string{"id"},
+		Where: "day < $1 AND NOT EXISTS (SELECT 1 FROM account_pin WHERE account_pin.blob = account_blob.id)", Bound: daysAgo(UnpinnedDay),
+	}, []Field{
+		{"id", "names the file; random", plain, "number of files of accounts' backups"},
+		{"size", "resuming", plain, "padded size"},
+		{"hash", "checks the upload", plain, "hash of the ciphertext"},
+		{"done", "resuming", plain, "nothing more"},
+		{"day", "retention", plain, "day of the upload, or of the last unpinning"},
 	}},
 	{"blob", Keep{
 		Rule: "while pinned; else 24 to 48 hours", Key: []string{"id"},
 		Where: "day < $1 AND NOT EXISTS (SELECT 1 FROM pin WHERE pin.blob = blob.id)", Bound: daysAgo(UnpinnedDay),
 	}, []Field{
 		{"id", "names the file; random", plain, "number of files"},
-		{"owner", "quota; empty for an account's backup", plain, "which pseudonymous conversation it belongs to"},
+		{"owner", "quota", plain, "which pseudonymous conversation it belongs to"},
 		{"size", "quota, resuming", plain, "padded size"},
 		{"hash", "checks the upload", plain, "hash of the ciphertext"},
 		{"done", "resuming", plain, "nothing more"},

@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"fmt"
 
 	"codeberg.org/huis/huis/internal/delivery/store"
 	"codeberg.org/huis/huis/internal/proto"
@@ -22,6 +23,9 @@ func (s *Store) BeginBlob(ctx context.Context, b store.Blob, today store.Day, ma
 		}
 		if err := checkQuota(t, b, maxBytes); err != nil {
 			return err
+		}
+		if b.Owner == nil {
+			return t.run("INSERT INTO account_blob (id, size, hash, done, day) VALUES ($1, $2, $3, 0, $4)", b.ID, b.Size, b.Hash, today)
 		}
 		return t.run("INSERT INTO blob (id, owner, size, hash, done, day) VALUES ($1, $2, $3, $4, 0, $5)", b.ID, b.Owner, b.Size, b.Hash, today)
 	})
@@ -47,6 +51,9 @@ func loadBlob(q querier, id proto.BlobID) (b store.Blob, err error) {
 	var owner []byte
 	b.ID = id
 	found, err := one(q, []any{&owner, &b.Size, &b.Hash, &b.Done}, "SELECT owner, size, hash, done FROM blob WHERE id = $1", id)
+	if err == nil && !found {
+		found, err = one(q, []any{&b.Size, &b.Hash, &b.Done}, "SELECT size, hash, done FROM account_blob WHERE id = $1", id)
+	}
 	if !found || err != nil {
 		return b, either(err, proto.NoBlob)
 	}
@@ -55,6 +62,21 @@ func loadBlob(q querier, id proto.BlobID) (b store.Blob, err error) {
 		copy(b.Owner[:], owner)
 	}
 	return b, nil
+}
+
+// blobTables have the records of blobs. Accounts' are apart, as their pins are:
+// beside those of conversations they would tell which were written together.
+var blobTables = []string{"blob", "account_blob"}
+
+// onBlob runs a statement on the record of a blob; in it %s is the table.
+func onBlob(t *tx, statement string, args ...any) (rows int, err error) {
+	for _, table := range blobTables {
+		n, err := t.exec(fmt.Sprintf(statement, table), args...)
+		if rows += n; err != nil {
+			return rows, err
+		}
+	}
+	return rows, nil
 }
 
 // Blob implements store.Blobs.
@@ -69,7 +91,7 @@ func (s *Store) Blob(ctx context.Context, id proto.BlobID) (b store.Blob, err er
 // FinishBlob implements store.Blobs.
 func (s *Store) FinishBlob(ctx context.Context, id proto.BlobID) error {
 	return s.writer.submit(ctx, 64, func(t *tx) error {
-		n, err := t.exec("UPDATE blob SET done = 1 WHERE id = $1", id)
+		n, err := onBlob(t, "UPDATE %s SET done = 1 WHERE id = $1", id)
 		if n == 0 || err != nil {
 			return either(err, proto.NoBlob)
 		}
@@ -80,7 +102,8 @@ func (s *Store) FinishBlob(ctx context.Context, id proto.BlobID) error {
 // DropBlob implements store.Blobs.
 func (s *Store) DropBlob(ctx context.Context, id proto.BlobID) error {
 	return s.writer.submit(ctx, 64, func(t *tx) error {
-		return t.run("DELETE FROM blob WHERE id = $1 AND done = 0", id)
+		_, err := onBlob(t, "DELETE FROM %s WHERE id = $1 AND done = 0", id)
+		return err
 	})
 }
 
@@ -93,7 +116,7 @@ func (s *Store) Pin(ctx context.Context, by store.Owner, ids []proto.BlobID, unt
 			}
 		}
 		for _, id := range ids {
-			if err := pin(t, ownerKey(by), id, until); err != nil {
+			if err := pin(t, by, id, until); err != nil {
 				return err
 			}
 		}
@@ -105,14 +128,7 @@ func (s *Store) Pin(ctx context.Context, by store.Owner, ids []proto.BlobID, unt
 func (s *Store) Unpin(ctx context.Context, by store.Owner, ids []proto.BlobID, today store.Day) error {
 	return s.writer.submit(ctx, 100*len(ids), func(t *tx) error {
 		for _, id := range ids {
-			n, err := t.exec("DELETE FROM pin WHERE owner = $1 AND blob = $2", ownerKey(by), id)
-			if err != nil {
-				return err
-			}
-			if n == 0 {
-				continue
-			}
-			if err := t.run("UPDATE blob SET day = $2 WHERE id = $1", id, today); err != nil {
+			if err := unpin(t, by, id, today); err != nil {
 				return err
 			}
 		}
@@ -120,11 +136,23 @@ func (s *Store) Unpin(ctx context.Context, by store.Owner, ids []proto.BlobID, t
 	})
 }
 
-func ownerKey(o store.Owner) []byte {
+// pinTable returns where an owner's pins are, and its key. Accounts' are apart:
+// no page of the file has both kinds of owner.
+func pinTable(o store.Owner) (table, column string, key []byte) {
 	if o.Account != nil {
-		return o.Account[:]
+		return "account_pin", "account", o.Account[:]
 	}
-	return o.Conversation[:]
+	return "pin", "owner", o.Conversation[:]
+}
+
+func unpin(t *tx, by store.Owner, id proto.BlobID, today store.Day) error {
+	table, column, key := pinTable(by)
+	n, err := t.exec("DELETE FROM "+table+" WHERE "+column+" = $1 AND blob = $2", key, id)
+	if err != nil || n == 0 {
+		return err
+	}
+	_, err = onBlob(t, "UPDATE %s SET day = $2 WHERE id = $1", id, today)
+	return err
 }
 
 // checkPin: done, and of the kind of owner that wants to pin it, so that no pin
@@ -140,9 +168,10 @@ func checkPin(q querier, id proto.BlobID, account bool) error {
 	return nil
 }
 
-func pin(t *tx, owner []byte, blob proto.BlobID, until store.Day) error {
-	return t.run("INSERT INTO pin (owner, blob, until_day) VALUES ($1, $2, $3) ON CONFLICT (owner, blob) DO UPDATE SET until_day = excluded.until_day",
-		owner, blob, until)
+func pin(t *tx, by store.Owner, blob proto.BlobID, until store.Day) error {
+	table, column, key := pinTable(by)
+	return t.run("INSERT INTO "+table+" ("+column+", blob, until_day) VALUES ($1, $2, $3) ON CONFLICT ("+column+", blob) DO UPDATE SET until_day = excluded.until_day",
+		key, blob, until)
 }
 
 // BlobIDs implements store.Server.
@@ -154,7 +183,7 @@ func (s *Store) BlobIDs(ctx context.Context) (map[proto.BlobID]bool, error) {
 			err := scan(&id)
 			all[id] = true
 			return err
-		}, "SELECT id FROM blob")
+		}, "SELECT id FROM blob UNION ALL SELECT id FROM account_blob")
 	})
 	return all, err
 }

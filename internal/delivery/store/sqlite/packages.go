@@ -69,7 +69,7 @@ func attach(t *tx, id proto.ConversationID, a *store.Attached, to []store.Inbox)
 		}
 	}
 	for _, blob := range a.Pins {
-		if err := pin(t, id[:], blob, a.PinUntil); err != nil {
+		if err := pin(t, store.Owner{Conversation: &id}, blob, a.PinUntil); err != nil {
 			return err
 		}
 	}

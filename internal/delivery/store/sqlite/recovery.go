@@ -93,20 +93,17 @@ func replacePins(t *tx, id proto.AccountID, pins []proto.BlobID, today store.Day
 			gone = append(gone, b)
 		}
 		return err
-	}, "SELECT blob FROM pin WHERE owner = $1", id)
+	}, "SELECT blob FROM account_pin WHERE account = $1", id)
 	if err != nil {
 		return err
 	}
 	for _, b := range gone {
-		if err := t.run("DELETE FROM pin WHERE owner = $1 AND blob = $2", id, b); err != nil {
-			return err
-		}
-		if err := t.run("UPDATE blob SET day = $2 WHERE id = $1", b, today); err != nil {
+		if err := unpin(t, store.Owner{Account: &id}, b, today); err != nil {
 			return err
 		}
 	}
 	for _, b := range pins {
-		if err := pin(t, id[:], b, 0); err != nil {
+		if err := pin(t, store.Owner{Account: &id}, b, 0); err != nil {
 			return err
 		}
 	}

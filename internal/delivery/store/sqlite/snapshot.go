@@ -41,14 +41,15 @@ func (s *Store) EachBlob(ctx context.Context, f func(store.Blob) error) error {
 				return err
 			}
 			return f(b)
-		}, "SELECT id, size, hash FROM blob WHERE done = 1 ORDER BY id")
+		}, "SELECT id, size, hash FROM blob WHERE done = 1 UNION ALL SELECT id, size, hash FROM account_blob WHERE done = 1 ORDER BY id")
 	})
 }
 
 // ForgetBlob removes the record of a blob whose bytes are not there.
 func (s *Store) ForgetBlob(ctx context.Context, id proto.BlobID) error {
 	return s.writer.submit(ctx, 64, func(t *tx) error {
-		return errors.Join(t.run("DELETE FROM pin WHERE blob = $1", id), t.run("DELETE FROM blob WHERE id = $1", id))
+		_, err := onBlob(t, "DELETE FROM %s WHERE id = $1", id)
+		return errors.Join(err, t.run("DELETE FROM pin WHERE blob = $1", id), t.run("DELETE FROM account_pin WHERE blob = $1", id))
 	})
 }
 
