@@ -39,6 +39,9 @@ var arrows = map[string][]string{
 	"internal/directory":        {"mls", "kt", "internal/proto", "internal/wire", "internal/delivery/store", "internal/delivery/session", "internal/directory/epochs"},
 	"internal/directory/epochs": {"kt"},
 	"internal/httpapi":          {"internal/proto", "internal/wire", "internal/delivery", "internal/delivery/store", "internal/delivery/session", "internal/directory"},
+	"internal/client/store/idb": {"internal/client/store", "internal/jsport"},
+	"internal/jsport":           {},
+	"internal/httpapi/fetch":    {"internal/proto", "internal/client", "internal/jsport"},
 	"internal/httpapi/dial":     {"internal/proto", "internal/wire", "internal/client"},
 	"internal/rpc":              {"internal/client", "internal/client/...", "!internal/client/store/sqlite", "!internal/client/store/idb", "internal/proto"},
 	"internal/webapp":           {"internal/rpc", "web"},
@@ -53,7 +56,7 @@ var arrows = map[string][]string{
 	"internal/e2e":              {"internal/..."},
 	"internal/e2e/...":          {"internal/..."},
 	"cmd/huis":                  {"internal/cli"},
-	"cmd/huis-wasm":             {"internal/client", "internal/client/...", "internal/httpapi/..."},
+	"cmd/huis-wasm":             {"internal/client", "internal/client/...", "internal/httpapi/fetch", "internal/jsport", "internal/rpc"},
 	"bench/...":                 {"mls", "kt", "internal/..."},
 }
 

@@ -171,7 +171,7 @@ func (c *Core) approve(k *Call, q *ApproveRequest) (*Device, error) {
 	switch {
 	case err != nil && asked && !yes:
 		return nil, &Error{CodeNotApproved, "not approved", "nothing was changed"}
-	case err != nil && !asked && explain(err).Code == CodeInternal:
+	case err != nil && !asked && Explain(err).Code == CodeInternal:
 		return nil, &Error{CodeBadCode, err.Error(), "the new device shows a new code when it begins again"}
 	case err != nil:
 		return nil, err

@@ -52,8 +52,8 @@ var sentinels = []struct {
 	{context.DeadlineExceeded, CodeUnreachable, "try again"},
 }
 
-// explain is err as an interface is told of it.
-func explain(err error) *Error {
+// Explain is err as an interface is told of it.
+func Explain(err error) *Error {
 	var (
 		own     *Error
 		pin     *client.PinError

@@ -153,7 +153,7 @@ func alarmOf(err error) Alarm {
 	if errors.As(err, &safety) {
 		return Alarm{Reason: safety.Reason, Fix: safety.Fix, Evidence: safety.Evidence}
 	}
-	e := explain(err)
+	e := Explain(err)
 	return Alarm{Reason: e.Text, Fix: e.Hint}
 }
 

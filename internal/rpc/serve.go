@@ -120,7 +120,7 @@ func (k *Call) run(m method, payload json.RawMessage) {
 	k.write(KindOK, "", answer, nil)
 }
 
-func (k *Call) fail(err error) { k.write(KindErr, "", explain(err), nil) }
+func (k *Call) fail(err error) { k.write(KindErr, "", Explain(err), nil) }
 
 func (k *Call) write(kind Kind, name string, payload any, bytes []byte) error {
 	b, err := marshal(payload)
