@@ -6,13 +6,18 @@ VERSION ?= $(shell git describe --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 export CGO_ENABLED ?= 0
 
-.PHONY: run build test check attack sim soak bench vectors setup clean
+.PHONY: run build core test check attack sim soak bench vectors setup clean
 
 run: build ## build, start a server on 127.0.0.1, print an invitation
 	./bin/huis serve --data $(DATA)
 
-build: setup ## bin/huis, one static binary
+build: setup core ## bin/huis, one static binary
 	$(GO) build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o bin/huis ./cmd/huis
+
+core: ## the core for browsers, which bin/huis embeds; without Node
+	@mkdir -p bin
+	GOOS=js GOARCH=wasm $(GO) build -trimpath -buildvcs=false -ldflags '-s -w' -o bin/core.wasm ./cmd/huis-wasm
+	@$(GO) run ./web/pack bin/core.wasm web/core
 
 test: setup ## everything CI checks (about ten minutes on two cores)
 	scripts/test

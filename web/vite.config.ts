@@ -23,7 +23,7 @@ export default defineConfig({
     reportCompressedSize: false,
     sourcemap: false,
     rollupOptions: {
-      input: { app: 'index.html', sw: 'src/sw.ts' },
+      input: { app: 'index.html', sw: 'src/sw.ts', worker: 'src/core/worker.ts' },
       output: {
         entryFileNames: '[name].js',
         chunkFileNames: '[name].js',

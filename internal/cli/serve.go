@@ -21,6 +21,8 @@ type serveCommand struct {
 	OperatorKey   string `placeholder:"FILE" help:"The key that seals names in the database (default: in the data folder)."`
 	RetentionDays int    `default:"30" placeholder:"N" help:"How long messages stay on the server (default 30 days)."`
 
+	NoWeb bool `name:"no-web" help:"Do not serve the web app."`
+
 	ACMEDirectory string `name:"acme-directory" placeholder:"URL" help:"ACME authority to use instead of Let's Encrypt."`
 	ACMEEmail     string `name:"acme-email" placeholder:"ADDRESS" help:"Where the ACME authority may write to."`
 	ACMERoots     string `name:"acme-ca" placeholder:"FILE" help:"Certificates (PEM) that the ACME authority's own must come from."`
@@ -47,7 +49,7 @@ func (k *serveCommand) Run(e *env) error {
 	err = serve.Run(e.ctx, serve.Config{
 		Data: k.Data, Listen: k.Listen, Host: k.Host, Cert: k.Cert, Key: k.Key,
 		ACME:        serve.ACME{Directory: k.ACMEDirectory, Email: k.ACMEEmail, Roots: roots},
-		OperatorKey: k.OperatorKey, RetentionDays: k.RetentionDays,
+		OperatorKey: k.OperatorKey, RetentionDays: k.RetentionDays, NoWeb: k.NoWeb, Version: e.version,
 		Event: out.event, Log: e.serverLog(),
 	})
 	if err == nil {
@@ -108,6 +110,9 @@ func (o *serveOutput) tell(ev serve.Event) error {
 			text += "fingerprint " + ev.Fingerprint + "\n"
 		}
 		text += o.invitation(ev.Invite)
+		if ev.Web != "" {
+			text += "In a browser on this computer:\n\n    " + ev.Web + "\n\n"
+		}
 	case "certificate":
 		text = "the certificate is in place\n"
 	case "stopping":

@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/http"
 	"net/netip"
 	"slices"
 	"time"
@@ -31,6 +32,7 @@ type Config struct {
 	Sessions  *session.Table // those of both
 	Clock     Clock
 	Log       *slog.Logger
+	Web       http.Handler // what browsers are shown beside the interface; may be nil
 }
 
 // Handler answers requests. Safe for concurrent use.

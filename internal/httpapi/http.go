@@ -47,9 +47,25 @@ func NewHTTP(h *Handler) *HTTP {
 	s.mux.HandleFunc("GET /v1/push", s.push)
 	s.mux.HandleFunc("GET /log/key", s.logKey)
 	s.mux.HandleFunc("GET /log/{path...}", s.logFile)
+	if h.Web != nil {
+		s.mux.HandleFunc("GET /{path...}", s.web)
+		return s
+	}
 	s.mux.HandleFunc("GET /join", word("This is an invitation to a huis server. Open it with:\n\n    huis join 'THIS-WHOLE-ADDRESS' --handle YOUR-NAME\n\nThe part after # is the secret; your browser did not send it here.\n"))
 	s.mux.HandleFunc("GET /{$}", word("This is a huis server. Ask its operator for an invitation.\n"))
 	return s
+}
+
+// maxPage is the size of the largest file of the web app, in bytes.
+const maxPage = 4 << 20
+
+// web shows the web app to a browser.
+func (s *HTTP) web(w http.ResponseWriter, r *http.Request) {
+	if !s.admitted(w, r) {
+		return
+	}
+	http.NewResponseController(w).SetWriteDeadline(time.Now().Add(s.allowance(maxPage)))
+	s.api.Web.ServeHTTP(w, r)
 }
 
 // ServeHTTP implements http.Handler.

@@ -59,6 +59,9 @@ type Config struct {
 	OperatorKey   string // file of the key that seals names; in the data folder if empty
 	RetentionDays int    // entries live that long; 0 for 30
 
+	NoWeb   bool   // browsers are shown nothing
+	Version string // of the program, for the web app to show
+
 	Event    func(Event) // told of each state, one call at a time; may be nil
 	Log      *slog.Logger
 	Clock    Clock
@@ -71,6 +74,7 @@ type Event struct {
 	URL         string `json:"url,omitempty"`
 	Invite      string `json:"invite,omitempty"`      // the first invitation, while nobody has joined
 	Fingerprint string `json:"fingerprint,omitempty"` // SHA-256 of the own certificate's key, hex
+	Web         string `json:"web,omitempty"`         // where a browser on this computer opens the web app, with the first invitation
 }
 
 // Error is why a server does not start, with the way out.
@@ -163,6 +167,7 @@ type server struct {
 	http      *http.Server
 	delivery  *delivery.Service
 	directory *directory.Service
+	web       web
 	served    bool // until it was told to stop
 }
 
@@ -226,9 +231,14 @@ func (s *server) wire(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	page, err := s.openWeb(ctx)
+	if err != nil {
+		return err
+	}
 	s.http = httpapi.NewHTTP(httpapi.NewHandler(httpapi.Config{
-		Directory: s.directory, Delivery: s.delivery, Sessions: sessions, Clock: s.Clock, Log: s.Log,
+		Directory: s.directory, Delivery: s.delivery, Sessions: sessions, Clock: s.Clock, Log: s.Log, Web: page,
 	})).Server()
+	s.web.prepare(s.http)
 	return nil
 }
 
@@ -261,11 +271,14 @@ func (s *server) serve(ctx context.Context) error {
 	kept.Go(func() { s.delivery.Run(upkeep) })
 	kept.Go(func() { s.directory.RunLog(upkeep) })
 	defer func() { stop(); kept.Wait() }()
-	failed := make(chan error, 1)
+	failed := make(chan error, 2)
 	go func() { failed <- s.http.Serve(tls.NewListener(httpapi.Gate(s.listener), s.identity.config)) }()
+	if s.web.listener != nil {
+		go func() { failed <- s.web.serve() }()
+	}
 	if s.awaitCertificate(ctx) {
 		notify("READY=1")
-		s.Event(Event{Event: "ready", URL: s.url, Invite: invite, Fingerprint: hex.EncodeToString(s.identity.pin)})
+		s.Event(Event{Event: "ready", URL: s.url, Invite: invite, Fingerprint: hex.EncodeToString(s.identity.pin), Web: s.web.link(invite)})
 	}
 	select {
 	case err := <-failed:
@@ -296,8 +309,12 @@ func (s *server) awaitCertificate(ctx context.Context) bool {
 func (s *server) stop() error {
 	ctx, cancel := context.WithTimeout(context.Background(), stopTime)
 	defer cancel()
-	if err := s.http.Shutdown(ctx); err != nil {
-		return s.http.Close()
+	return errors.Join(shutdown(ctx, s.http), s.web.stop(ctx))
+}
+
+func shutdown(ctx context.Context, server *http.Server) error {
+	if err := server.Shutdown(ctx); err != nil {
+		return server.Close()
 	}
 	return nil
 }
@@ -309,6 +326,9 @@ func (s *server) close() (err error) {
 	}
 	if s.listener != nil {
 		s.listener.Close()
+	}
+	if s.web.listener != nil {
+		s.web.listener.Close()
 	}
 	if s.store != nil {
 		err = s.store.Close()
