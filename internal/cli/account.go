@@ -40,8 +40,11 @@ func (k *inviteCommand) make(e *env, c *client.Client) (client.Invitation, error
 	if k.Reset == "" {
 		return c.Invite(e.ctx, k.Uses, k.Expires.std())
 	}
-	e.note("Give this to @%s yourself, after you made sure who asks: their contacts are warned,\nand take the new account for theirs in about a day unless one of their devices objects.", strings.TrimPrefix(k.Reset, "@"))
-	return c.InviteReset(e.ctx, k.Reset, k.Expires.std())
+	inv, err := c.InviteReset(e.ctx, k.Reset, k.Expires.std())
+	if err == nil {
+		e.note("Give this to @%s yourself, after you made sure who asks: their contacts are warned,\nand take the new account for theirs in about a day unless one of their devices objects.", strings.TrimPrefix(k.Reset, "@"))
+	}
+	return inv, err
 }
 
 // duration is a time.Duration that may be written in days: 7d.
@@ -74,13 +77,12 @@ type joinCommand struct {
 
 func (k *joinCommand) Run(e *env) error {
 	inv, err := client.ParseInvitation(k.Invite)
-	if err != nil {
-		return &hinted{err, "copy the whole link, up to its last character, and put it in quotes"}
-	}
 	k.Handle = strings.TrimPrefix(k.Handle, "@")
 	switch {
 	case k.Handle == "" && inv.Reset == "":
 		return usagef("huis join INVITE --handle NAME", "missing flags: --handle=NAME")
+	case err != nil:
+		return &hinted{err, "copy the whole link, up to its last character, and put it in quotes"}
 	case k.Handle == "":
 		k.Handle = inv.Reset
 	case inv.Reset != "" && k.Handle != inv.Reset:

@@ -83,6 +83,7 @@ type chatMembers struct {
 }
 
 func (k *chatMembers) Run(e *env) error {
+	e.chat = k.Chat
 	return e.with(func(c *client.Client, stale error) error {
 		members, err := c.Members(e.ctx, k.Chat)
 		if err != nil {
@@ -90,16 +91,22 @@ func (k *chatMembers) Run(e *env) error {
 		}
 		for _, m := range members {
 			warning := m.Warning
+			if warning == "" {
+				warning = m.Why
+			}
 			if warning != "" {
 				warning = "  (" + warning + ")"
+			} else if m.Trust == client.TrustVerified {
+				warning = "  verified"
 			}
 			err := e.print(struct {
 				Handle  string  `json:"handle"`
 				Device  string  `json:"device"`
 				Role    string  `json:"role"`
 				Since   *string `json:"since"`
+				Trust   string  `json:"trust,omitempty"` // checked, verified, changed or stop; none of oneself
 				Warning string  `json:"warning,omitempty"`
-			}{m.Handle, m.Device, m.Role, stamp(m.Since), m.Warning},
+			}{m.Handle, m.Device, m.Role, stamp(m.Since), m.Trust, m.Warning},
 				"@%-20s %s  %-6s  since %s%s", printable(m.Handle), m.Device, m.Role, local(m.Since), printable(warning))
 			if err != nil {
 				return err

@@ -50,7 +50,7 @@ type commands struct {
 	Restore restoreCommand `cmd:"" help:"Put a server's backup into an empty folder, or try whether it could be."`
 	Audit   auditCommand   `cmd:"" help:"Recompute the server's log and sign what was found."`
 	App     appCommand     `cmd:"" help:"The web interface on this computer, with this program as its core."`
-	Verify  verifyCommand  `cmd:"" help:"Check an evidence file, offline."`
+	Verify  verifyCommand  `cmd:"" help:"Compare safety words with a person, or check an evidence file, offline."`
 }
 
 // globals may stand anywhere after the command.

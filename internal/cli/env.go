@@ -26,6 +26,7 @@ type env struct {
 	ctx     context.Context
 	std     Streams
 	version string
+	chat    string // the conversation the command is about, "" if it is about none
 }
 
 // profile is the folder of this device's state.
@@ -87,7 +88,8 @@ func (e *env) open() (*client.Client, error) {
 
 // with runs f on the device of the profile, brought up to date. An error of
 // bringing it up to date does not stop f: what is held can be shown, and what
-// is sent is kept. f is told of it.
+// is sent is kept. f is told of it, but not of what was found in another
+// conversation than the one the command is about (e.chat): huis status lists it.
 func (e *env) with(f func(c *client.Client, stale error) error) (err error) {
 	c, err := e.open()
 	if err != nil {
@@ -101,7 +103,7 @@ func (e *env) with(f func(c *client.Client, stale error) error) (err error) {
 	if err := e.showRecoveryKey(c); err != nil {
 		return err
 	}
-	if err := f(c, c.Sync(e.ctx)); err != nil {
+	if err := f(c, client.Concerning(c.Sync(e.ctx), e.chat)); err != nil {
 		return err
 	}
 	if err := c.BackUp(e.ctx); err != nil {
@@ -181,6 +183,9 @@ func stamp(t time.Time) *string {
 	s := t.UTC().Format(time.RFC3339)
 	return &s
 }
+
+// day is a date for a person.
+func day(t time.Time) string { return t.Local().Format("2 January 2006") }
 
 // local is a time for a person, to the minute.
 func local(t time.Time) string {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"codeberg.org/huis/huis/internal/client"
 )
@@ -75,6 +76,8 @@ type readCommand struct {
 	Chat   string `arg:"" help:"A group's name, or @person."`
 	Follow bool   `help:"Go on showing what arrives."`
 	Save   string `placeholder:"DIR" help:"Save the attachments into this folder."`
+	// Who has read what changes from one read to the next, so programs ask for it.
+	Receipts bool `help:"With --json: say also who has read your messages (read_by)."`
 }
 
 // messageObject is a message for a program.
@@ -88,6 +91,7 @@ type messageObject struct {
 	Kind        string             `json:"kind"`
 	Body        string             `json:"body"`
 	Attachments []attachmentObject `json:"attachments"`
+	ReadBy      *[]string          `json:"read_by,omitempty"` // of own messages, with --receipts
 }
 
 type attachmentObject struct {
@@ -101,11 +105,13 @@ type attachmentObject struct {
 type reader struct {
 	*env
 	*readCommand
-	c    *client.Client
-	last uint64 // the highest seq printed
+	c     *client.Client
+	last  uint64 // the highest seq printed
+	noted int    // notes printed
 }
 
 func (k *readCommand) Run(e *env) error {
+	e.chat = k.Chat
 	return e.with(func(c *client.Client, stale error) error {
 		r := &reader{env: e, readCommand: k, c: c}
 		if err := r.show(); err != nil {
@@ -142,20 +148,50 @@ func (r *reader) follow(stale error) error {
 
 // show prints what is held and was not printed.
 func (r *reader) show() error {
+	notes, err := r.notes()
+	if err != nil {
+		return err
+	}
 	for m, err := range r.c.Messages(r.ctx, r.Chat, r.last) {
 		if err != nil {
-			return err
+			return errors.Join(r.tell(notes, time.Time{}), err)
 		}
-		if err := r.message(m); err != nil {
+		if err := errors.Join(r.tell(notes, m.Time), r.message(m)); err != nil {
 			return err
 		}
 		r.last = m.Seq
+	}
+	return r.tell(notes, time.Time{})
+}
+
+// notes are the lines about people's keys; programs have huis verify for them.
+func (r *reader) notes() ([]client.Note, error) {
+	if r.JSON {
+		return nil, nil
+	}
+	return r.c.Notes(r.ctx, r.Chat)
+}
+
+// tell prints the notes that belong before a time; zero: all.
+func (r *reader) tell(notes []client.Note, before time.Time) error {
+	for ; r.noted < len(notes); r.noted++ {
+		n := notes[r.noted]
+		if !before.IsZero() && !n.Time.Before(before) {
+			return nil
+		}
+		if err := r.print(nil, "%s  — %s", local(n.Time), printable(n.Text)); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
 func (r *reader) message(m client.Message) error {
-	o := messageObject{m.ID, m.Chat, m.Seq, stamp(m.Time), m.From, m.Device, m.Kind, m.Body, []attachmentObject{}}
+	o := messageObject{m.ID, m.Chat, m.Seq, stamp(m.Time), m.From, m.Device, m.Kind, m.Body, []attachmentObject{}, nil}
+	if r.Receipts && m.Own {
+		by := append([]string{}, m.ReadBy...)
+		o.ReadBy = &by
+	}
 	for i, a := range m.Attachments {
 		saved := attachmentObject{a.Name, a.Size, a.SHA256, ""}
 		if r.Save != "" {
@@ -180,6 +216,9 @@ func (r *reader) text(o messageObject, m client.Message) string {
 		if a.Path != "" {
 			fmt.Fprintf(&b, " saved as %s", a.Path)
 		}
+	}
+	if len(m.ReadBy) > 0 {
+		fmt.Fprintf(&b, "\n    read by %s", printable(strings.Join(m.ReadBy, ", ")))
 	}
 	return b.String()
 }

@@ -47,6 +47,7 @@ func TestScripts(t *testing.T) {
 			"get":     get,
 			"pause":   pause,
 			"further": further,
+			"same":    same,
 			"large":   large,
 			"alter":   alter,
 		},
@@ -175,6 +176,13 @@ func large(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), bytes.Repeat([]byte("a"), n), 0o600))
 	ts.Setenv("LARGE", strings.Repeat("a", n))
+}
+
+// same A B compares two texts.
+func same(ts *testscript.TestScript, neg bool, args []string) {
+	if equal := args[0] == args[1]; equal == neg {
+		ts.Fatalf("%q and %q", args[0], args[1])
+	}
 }
 
 // further OLD NEW HANDLE links the profile NEW to the account of OLD.

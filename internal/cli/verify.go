@@ -12,14 +12,21 @@ import (
 )
 
 type verifyCommand struct {
-	What string `arg:"" name:"@NAME|FILE" help:"A person, or an evidence file."`
+	What    string `arg:"" name:"@NAME|FILE" help:"A person, or an evidence file."`
+	Matches bool   `help:"You compared the safety words, and they are the same."`
+	Words   string `placeholder:"WORDS" help:"The words or digits as the other person reads them: compared, and kept if they are right."`
+	Undo    bool   `help:"You did not compare them after all."`
+	Strict  string `enum:"on,off," default:"" placeholder:"on|off" help:"Somebody's new account, signed by none of their devices, waits for three days instead of one (for everybody you know)."`
 }
 
 // Run compares keys with a person, or checks an evidence file: a leading @ says
 // which.
 func (k *verifyCommand) Run(e *env) error {
 	if strings.HasPrefix(k.What, "@") {
-		return usagef("huis verify FILE checks an evidence file", "people cannot be verified yet")
+		return k.person(e)
+	}
+	if k.Matches || k.Words != "" || k.Undo || k.Strict != "" {
+		return usagef("a person's name begins with @: huis verify @NAME", "an evidence file has no safety words")
 	}
 	return k.file(e)
 }

@@ -92,6 +92,9 @@ func (c *Client) takeIn(ctx context.Context, line *linkLine, hello *linkHello) (
 		r.Joins = nil
 	}
 	r.Done = true
+	if err := c.step(ctx, func(t *tx) error { return t.tellVouched() }); err != nil {
+		return added, err
+	}
 	return added, c.farewell(ctx, line, hello.Device, &r)
 }
 

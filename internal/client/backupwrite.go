@@ -58,7 +58,7 @@ func (m *backupMade) wire(c *wire.Codec) {
 // carried are the beginnings of records a backup takes over as they are: whom a
 // person verified, with what the server stamps, which witness policies this
 // person knows and signs.
-var carried = []string{"verified/", stampPrefix, policiesKey, policyKeyKey}
+var carried = []string{"verified/", "strict", stampPrefix, policiesKey, policyKeyKey}
 
 // BackUp writes the account's backup if it is due. What hinders it is done by
 // a later one.

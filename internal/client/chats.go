@@ -430,8 +430,14 @@ func (t *tx) memberInfo(cv *conversation, m *mls.Member) (Member, error) {
 	switch s {
 	case kt.Revoked:
 		d.Warning = "revoked by its account"
+		if gone, err := t.isFormer(who.Account); gone && err == nil {
+			d.Warning = "its account was made anew"
+		}
 	case kt.Unproven:
 		d.Warning = "its account's keys do not vouch for it"
 	}
-	return d, nil
+	if d.Trust, d.Why, err = t.trustOf(who.Account); s == kt.Unproven {
+		d.Trust, d.Why = TrustStop, d.Warning
+	}
+	return d, err
 }

@@ -298,6 +298,12 @@ func (t *tx) nameOnly(a proto.AccountID, handle string) error {
 	return nil
 }
 
+// bareName is the name without what nameOnly added.
+func bareName(name string) string {
+	base, _, _ := strings.Cut(name, "~")
+	return base
+}
+
 func (t *tx) endAccount(a, successor proto.AccountID) error {
 	if gone, err := t.isFormer(a); err != nil || gone {
 		return err
@@ -399,7 +405,7 @@ func (t *tx) mayTakeKeysOf(a proto.AccountID) error {
 	if err != nil || me.Account == a {
 		return err
 	}
-	base, _, _ := strings.Cut(handle, "~")
+	base := bareName(handle)
 	r, err := t.nameRecord(base)
 	if err != nil {
 		return err

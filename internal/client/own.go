@@ -10,6 +10,7 @@ import (
 	"codeberg.org/huis/huis/internal/client/content"
 	"codeberg.org/huis/huis/internal/proto"
 	"codeberg.org/huis/huis/internal/wire"
+	"codeberg.org/huis/huis/kt"
 )
 
 // The own devices form a conversation of kind devices, in which they tell each
@@ -21,6 +22,7 @@ import (
 const (
 	eventContact  = "contact"
 	eventVerified = "verified"
+	eventVouched  = "vouched" // all that was verified, for a new device
 	eventRead     = "read"
 	eventDraft    = "draft"
 	eventHistory  = "history" // historyOffer
@@ -129,6 +131,17 @@ func (t *tx) applyEvent(e *content.Event) error {
 			return err
 		}
 		return t.save(verifiedKey(v.Account), v.wire)
+	case eventVouched:
+		var all []verified
+		if err := wire.Decode(e.Data, func(c *wire.Codec) { wire.Vector(c, &all, (*verified).wire) }); err != nil {
+			return err
+		}
+		for i := range all {
+			if err := t.save(verifiedKey(all[i].Account), all[i].wire); err != nil {
+				return err
+			}
+		}
+		return nil
 	case eventRead:
 		var r readMark
 		if err := wire.Decode(e.Data, r.wire); err != nil {
@@ -163,12 +176,14 @@ type verified struct {
 	Account proto.AccountID
 	Yes     bool
 	Links   uint32 // length of the chain that was compared
+	At      uint64 // Unix seconds
 }
 
 func (v *verified) wire(c *wire.Codec) {
 	v.Account.Wire(c)
 	wire.Bool(c, &v.Yes)
 	wire.Uint32(c, &v.Links)
+	wire.Uint64(c, &v.At)
 }
 
 func verifiedKey(a proto.AccountID) string { return "verified/" + a.Hex() }
@@ -180,16 +195,46 @@ func (t *tx) setVerified(a proto.AccountID, yes bool) error {
 	if err != nil {
 		return err
 	}
-	v := verified{Account: a, Yes: yes, Links: uint32(chain.Len())}
+	v := verified{Account: a, Yes: yes, Links: uint32(chain.Len()), At: uint64(max(0, t.c.now().Unix()))}
 	return errors.Join(t.save(verifiedKey(a), v.wire), t.tellOwn(eventVerified, v.wire))
+}
+
+// vouchedPerEvent bounds one event of all that was verified.
+const vouchedPerEvent = 500
+
+// tellVouched tells a new own device what was verified before it came.
+func (t *tx) tellVouched() error {
+	records, err := t.list("verified/", "", 0)
+	if err != nil {
+		return err
+	}
+	all := make([]verified, len(records))
+	for i := range records {
+		if err := wire.Decode(records[i].Value, all[i].wire); err != nil {
+			return err
+		}
+	}
+	for part := range slices.Chunk(all, vouchedPerEvent) {
+		if err := t.tellOwn(eventVouched, func(c *wire.Codec) { wire.Vector(c, &part, (*verified).wire) }); err != nil {
+			return err
+		}
+	}
+	cool, err := t.coolDown()
+	if strict := cool == kt.StrictCoolDown; strict && err == nil {
+		err = t.tellOwn(eventStrict, func(c *wire.Codec) { wire.Bool(c, &strict) })
+	}
+	return err
 }
 
 // isVerified tells whether the keys of an account were compared on one of the
 // own devices.
 func (t *tx) isVerified(a proto.AccountID) (bool, error) {
-	var v verified
-	err := t.load(verifiedKey(a), v.wire)
+	v, err := t.verifiedOf(a)
 	return v.Yes, err
+}
+
+func (t *tx) verifiedOf(a proto.AccountID) (v verified, err error) {
+	return v, t.load(verifiedKey(a), v.wire)
 }
 
 // readMark is how far a person has read in a conversation.

@@ -62,7 +62,7 @@ func (c *Client) syncAll(ctx context.Context) error {
 		}
 		var safety *SafetyError
 		if errors.As(err, &safety) {
-			alarms = append(alarms, err)
+			alarms = append(alarms, c.inChat(ctx, id, err))
 		}
 	}
 	for _, duty := range []func(context.Context) error{c.comeBack, c.runJobs, c.importHistory, c.shareSealingKey, c.BackUp} {
@@ -237,6 +237,11 @@ func (c *Client) Status(ctx context.Context) (out Status, err error) {
 		if out.Warnings, err = t.addRecoveryWarnings(out.Warnings); err != nil {
 			return err
 		}
+		named, err := t.nameWarnings()
+		if err != nil {
+			return err
+		}
+		out.Warnings = append(out.Warnings, named...)
 		ids, err := t.conversations()
 		if err != nil {
 			return err

@@ -30,6 +30,8 @@ type Member struct {
 	Role    string // "admin" or "member"
 	Since   time.Time
 	Warning string // why the device is not proven, "" if it is
+	Trust   string // in the person's keys: one of TrustChecked, …; "" of oneself
+	Why     string // of TrustChanged and TrustStop, in words
 }
 
 // Draft is a message to send.
