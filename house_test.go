@@ -53,7 +53,7 @@ var arrows = map[string][]string{
 	"internal/sim":              {"mls", "kt", "internal/..."},
 	"internal/sim/...":          {"mls", "kt", "internal/..."},
 	"internal/evil":             {"mls", "kt", "internal/..."},
-	"internal/e2e":              {"internal/..."},
+	"internal/e2e":              {"internal/...", "web"},
 	"internal/e2e/...":          {"internal/..."},
 	"cmd/huis":                  {"internal/cli"},
 	"cmd/huis-wasm":             {"internal/client", "internal/client/...", "internal/httpapi/fetch", "internal/jsport", "internal/rpc"},

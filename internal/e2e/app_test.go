@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -17,11 +16,12 @@ import (
 	"codeberg.org/huis/huis/internal/rpc"
 )
 
-// face is an interface connected to a `huis app`.
+// face is an interface connected to a core.
 type face struct {
 	t      *testing.T
 	origin string
-	conn   *websocket.Conn
+	get    func() (rpc.Frame, error)
+	put    func(rpc.Frame) error
 
 	mu     sync.Mutex
 	next   uint32
@@ -73,9 +73,28 @@ func connect(t *testing.T, link string) *face {
 		t.Fatal(err)
 	}
 	conn.SetReadLimit(64 << 20)
-	f := &face{t: t, origin: origin, conn: conn, calls: map[uint32]chan rpc.Frame{}, events: make(chan rpc.Frame, 10000)}
 	t.Cleanup(func() { conn.CloseNow() })
-	go f.read(t.Context())
+	ctx := t.Context()
+	get := func() (rpc.Frame, error) {
+		_, b, err := conn.Read(ctx)
+		if err != nil {
+			return rpc.Frame{}, err
+		}
+		return rpc.ParseFrame(b)
+	}
+	put := func(f rpc.Frame) error {
+		b, err := f.Encode()
+		if err != nil {
+			return err
+		}
+		return conn.Write(ctx, websocket.MessageBinary, b)
+	}
+	return newFace(t, origin, get, put)
+}
+
+func newFace(t *testing.T, origin string, get func() (rpc.Frame, error), put func(rpc.Frame) error) *face {
+	f := &face{t: t, origin: origin, get: get, put: put, calls: map[uint32]chan rpc.Frame{}, events: make(chan rpc.Frame, 10000)}
+	go f.read()
 	return f
 }
 
@@ -96,15 +115,11 @@ func exchange(t *testing.T, server, origin, token string) (session string, statu
 	return string(b), resp.StatusCode
 }
 
-func (f *face) read(ctx context.Context) {
+// read passes on what comes, until the connection ends.
+func (f *face) read() {
 	for {
-		_, b, err := f.conn.Read(ctx)
+		frame, err := f.get()
 		if err != nil {
-			return
-		}
-		frame, err := rpc.ParseFrame(b)
-		if err != nil {
-			f.t.Error(err)
 			return
 		}
 		f.mu.Lock()
@@ -118,11 +133,7 @@ func (f *face) read(ctx context.Context) {
 }
 
 func (f *face) write(frame rpc.Frame) {
-	b, err := frame.Encode()
-	if err == nil {
-		err = f.conn.Write(f.t.Context(), websocket.MessageBinary, b)
-	}
-	if err != nil {
+	if err := f.put(frame); err != nil {
 		f.t.Error(err)
 	}
 }
@@ -200,7 +211,13 @@ func isNew(body string) func(rpc.NewMessageEvent) bool {
 // interface, with a command-line client on the other side.
 func TestAppIsTheWholeClient(t *testing.T) {
 	s := house(t)
-	ada := openApp(t, s.NewDevice(t.TempDir(), "ada"))
+	wholeClient(t, s, openApp(t, s.NewDevice(t.TempDir(), "ada")))
+}
+
+// wholeClient is what every core has to do, wherever it runs; ada has no account
+// yet.
+func wholeClient(t *testing.T, s *Server, ada *face) {
+	t.Helper()
 	if st := ask[rpc.State](ada, "state", nil); st.Phase != rpc.PhaseNew {
 		t.Fatalf("an empty profile is %q", st.Phase)
 	}

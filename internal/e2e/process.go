@@ -219,6 +219,7 @@ type Server struct {
 	Peaks *Peaks
 
 	URL, Invite, Fingerprint string // of the ready event; Invite of the first start
+	Web                      string // where a browser opens the web app, of the last start
 
 	mu   sync.Mutex
 	cmd  *exec.Cmd
@@ -276,7 +277,7 @@ func (s *Server) Start() error {
 func (s *Server) event(o Object, ready chan<- Object) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for field, to := range map[string]*string{"url": &s.URL, "invite": &s.Invite, "fingerprint": &s.Fingerprint} {
+	for field, to := range map[string]*string{"url": &s.URL, "invite": &s.Invite, "fingerprint": &s.Fingerprint, "web": &s.Web} {
 		if v, ok := o[field].(string); ok && v != "" {
 			*to = v
 		}
