@@ -189,13 +189,15 @@ func (n *inner) rehash() {
 
 // Prove returns the proof of what this version says of x.
 func (m Map) Prove(x Index) MapProof {
-	var p MapProof
+	// Ways are about log2 n long, and a little more for most of the others.
+	p := MapProof{Path: make([]MapStep, 0, bits.Len(uint(m.n))+4)}
 	l := m.nearest(&x, func(n *inner, side int) {
 		p.Path = append(p.Path, MapStep{Depth: n.depth, Sibling: n.child[1-side].hash()})
 	})
-	if l != nil {
-		p.Leaf = new(MapLeaf)
-		*p.Leaf = *l
+	if l == nil {
+		return MapProof{}
 	}
+	p.Leaf = new(MapLeaf)
+	*p.Leaf = *l
 	return p
 }

@@ -35,7 +35,7 @@ func TestWhatAServerStampedIsProvedToOthers(t *testing.T) {
 		kind string // "": a report
 		lie  func(r *proto.ReadResponse, key ed25519.PrivateKey)
 	}{
-		"bytes nobody signed": {"", func(r *proto.ReadResponse, key ed25519.PrivateKey) {
+		"bytes nobody signed, wherever he reads": {evidence.KindStampConflict, func(r *proto.ReadResponse, key ed25519.PrivateKey) {
 			e := &r.Entries[0]
 			e.Entry.Bytes = slices.Clone(e.Entry.Bytes)
 			e.Entry.Bytes[len(e.Entry.Bytes)-1] ^= 1
@@ -53,7 +53,7 @@ func TestWhatAServerStampedIsProvedToOthers(t *testing.T) {
 			_, _ = e.Receipt.Sign(&e.Entry, key)
 		}},
 		"a message left out": {"", func(r *proto.ReadResponse, _ ed25519.PrivateKey) { r.Entries = r.Entries[1:] }},
-		"bytes not stamped":  {"", func(r *proto.ReadResponse, _ ed25519.PrivateKey) { r.Entries[0].Entry.Bytes[80] ^= 1 }},
+		"bytes not stamped":  {"", func(r *proto.ReadResponse, _ ed25519.PrivateKey) { b := r.Entries[0].Entry.Bytes; b[len(b)-1] ^= 1 }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
@@ -241,5 +241,48 @@ func TestTheLogIsLookedAtFromOutside(t *testing.T) {
 	}
 	if f, err := evidence.Verify(proofOf(t, alice)); err != nil || f.Kind != kt.EvidenceSplitView {
 		t.Errorf("%+v, %v", f, err)
+	}
+}
+
+// TestALieIsProvedOnceTheTruthIsTold: what was stamped for bob alone is in no
+// other log; as soon as the server shows him the real one both are there.
+func TestALieIsProvedOnceTheTruthIsTold(t *testing.T) {
+	w := newWorld(t)
+	alice, bob := w.person("alice"), w.person("bob")
+	alice.newChat("plan", "bob")
+	w.agree("plan", alice, bob)
+	alice.send("plan", "one")
+	key := w.stampKey()
+	lie(bob, func(_ proto.Method, m proto.Message) {
+		if r, ok := m.(*proto.ReadResponse); ok && len(r.Entries) > 0 {
+			e := &r.Entries[len(r.Entries)-1]
+			e.Entry.Bytes = slices.Clone(e.Entry.Bytes)
+			e.Entry.Bytes[len(e.Entry.Bytes)-1] ^= 1
+			_, _ = e.Receipt.Sign(&e.Entry, key)
+		}
+	})
+	wantLogAlarm(t, bob.Sync(t.Context()), "signature")
+	if !evidence.IsReport(proofOf(t, bob)) {
+		t.Fatal("proof of what nothing contradicts")
+	}
+	lie(bob, nil)
+	wantLogAlarm(t, bob.Sync(t.Context()), "signature") // not looked at again so soon
+	w.clock.advance(2 * time.Hour)
+	alarm := wantLogAlarm(t, bob.Sync(t.Context()), "signature")
+	var proved int
+	err := bob.step(t.Context(), func(tx *tx) error {
+		all, err := tx.list("evidence/", "", 0)
+		for _, r := range all {
+			if f, err := evidence.Verify(r.Value); err == nil && f.Kind == evidence.KindStampConflict {
+				proved++
+			}
+		}
+		return err
+	})
+	if err != nil || proved != 1 {
+		t.Errorf("%d proofs, %v; %v", proved, err, alarm)
+	}
+	if got := bob.held("plan"); len(got) != 0 {
+		t.Errorf("bob reads on: %q", got)
 	}
 }

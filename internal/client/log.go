@@ -95,8 +95,11 @@ const readMax = 64
 func (c *Client) syncLog(ctx context.Context, id proto.ConversationID) error {
 	for {
 		after, alarm, err := c.position(ctx, id)
-		if err != nil || alarm != nil {
-			return errors.Join(err, alarm)
+		if err != nil {
+			return err
+		}
+		if alarm != nil {
+			return c.proveLater(ctx, id, alarm)
 		}
 		var got proto.ReadResponse
 		err = c.callConv(ctx, id, proto.Read, func(s proto.SessionID) proto.Message {

@@ -164,23 +164,29 @@ type stop struct {
 	head         proto.Head       // what this device had verified
 	entry        *proto.Stamped   // what did not fit; nil: nothing was given
 	other        *evidence.Placed // what another member was shown; nil: unknown
+	tried        uint64           // Unix seconds of the last search for a proof
 }
+
+func (s *stop) wire(c *wire.Codec) {
+	formatVersion(c)
+	s.conversation.Wire(c)
+	wire.String(c, &s.reason, 4096)
+	s.head.Wire(c)
+	wire.Optional(c, &s.entry, (*proto.Stamped).Wire)
+	wire.Optional(c, &s.other, (*evidence.Placed).Wire)
+	wire.Uint64(c, &s.tried)
+}
+
+// seekEvery is how often a stopped conversation without proof is looked at for
+// one: a log that went back grows anew, and somebody who lied may tell the truth.
+const seekEvery = time.Hour
 
 // proof returns the proof against the server, nil if there is none.
 func (c *Client) proof(ctx context.Context, s *stop) (file []byte, err error) {
 	if err := c.anchorStampKeys(ctx); err != nil {
 		c.cfg.Log.Warn("the proof that a stamp key stands in the log is not here", "why", err)
 	}
-	var given []evidence.Placed
-	if s.other != nil {
-		given = append(given, *s.other)
-	}
-	if s.entry != nil {
-		given = append(given, placed(s.entry)...)
-	}
-	if s.entry == nil {
-		given = append(given, c.shownNow(ctx, s)...)
-	}
+	given := append(s.given(), c.shownNow(ctx, s)...)
 	err = c.step(ctx, func(t *tx) error {
 		var k logKeys
 		if err := t.load("translog/keys", k.wire); err != nil {
@@ -190,10 +196,26 @@ func (c *Client) proof(ctx context.Context, s *stop) (file []byte, err error) {
 			if file, err = t.conflict(s.conversation, &given[i], k.Log); err != nil || file != nil {
 				return err
 			}
+			for j := range i {
+				if file, err = t.between(&given[j], &given[i], k.Log); err != nil || file != nil {
+					return err
+				}
+			}
 		}
 		return nil
 	})
 	return file, err
+}
+
+// given is what the server was seen to stamp when the conversation was stopped.
+func (s *stop) given() (all []evidence.Placed) {
+	if s.other != nil {
+		all = append(all, *s.other)
+	}
+	if s.entry != nil {
+		all = append(all, placed(s.entry)...)
+	}
+	return all
 }
 
 func placed(s *proto.Stamped) []evidence.Placed {
@@ -228,10 +250,6 @@ const nearby = 256
 // conflict returns the proof that a stamped entry contradicts one this device
 // has verified, nil if none does.
 func (t *tx) conflict(id proto.ConversationID, given *evidence.Placed, log kt.NoteKey) ([]byte, error) {
-	k, ok, err := t.anchor(&given.Receipt)
-	if err != nil || !ok {
-		return nil, err
-	}
 	from := given.Receipt.Seq - min(given.Receipt.Seq, nearby)
 	records, err := t.list(key("log", id, ""), key("log", id, seqKey(from)), nearby+1)
 	if err != nil {
@@ -243,15 +261,28 @@ func (t *tx) conflict(id proto.ConversationID, given *evidence.Placed, log kt.No
 			return nil, err
 		}
 		own := evidence.Placed{Entry: *r.skeleton(id), Receipt: r.Receipt}
-		proof := evidence.StampConflict{Key: k, A: own, B: *given}
-		if own.Receipt.Seq > given.Receipt.Seq {
-			proof.A, proof.B = proof.B, proof.A
-		}
-		if proof.Verify(log) == nil {
-			return kt.ArmorProof(evidence.KindStampConflict, log, &proof), nil
+		if file, err := t.between(&own, given, log); err != nil || file != nil {
+			return file, err
 		}
 	}
 	return nil, nil
+}
+
+// between returns the proof that two stamped entries contradict each other, nil
+// if they do not.
+func (t *tx) between(a, b *evidence.Placed, log kt.NoteKey) ([]byte, error) {
+	k, ok, err := t.anchor(&b.Receipt)
+	if err != nil || !ok {
+		return nil, err
+	}
+	proof := evidence.StampConflict{Key: k, A: *a, B: *b}
+	if a.Receipt.Seq > b.Receipt.Seq {
+		proof.A, proof.B = proof.B, proof.A
+	}
+	if proof.Breach() == "" || proof.Verify(log) != nil {
+		return nil, nil
+	}
+	return kt.ArmorProof(evidence.KindStampConflict, log, &proof), nil
 }
 
 // report is the file for a stop that nothing proves to others.
@@ -267,14 +298,54 @@ func (s *stop) report() []byte {
 }
 
 // keepStop keeps the proof of a stop, or a report of it, and puts its place into
-// the alarm.
+// the alarm. What is not proved is looked for again.
+//
+//	stop/CONVERSATION   stop
 func (c *Client) keepStop(ctx context.Context, alarm error, s *stop) error {
+	file := c.seekProof(ctx, s)
+	if file == nil {
+		file = s.report()
+	}
+	return c.keepProof(ctx, alarm, file)
+}
+
+// seekProof returns the proof of a stop, nil if there is none yet.
+func (c *Client) seekProof(ctx context.Context, s *stop) []byte {
 	file, err := c.proof(ctx, s)
+	if err == nil {
+		s.tried = uint64(max(0, c.now().Unix()))
+		err = c.step(ctx, func(t *tx) error {
+			if file != nil {
+				t.del(key("stop", s.conversation))
+				return nil
+			}
+			return t.save(key("stop", s.conversation), s.wire)
+		})
+	}
 	if err != nil {
 		c.cfg.Log.Warn("no proof could be made", "why", err)
 	}
+	return file
+}
+
+// proveLater looks again for the proof of why a conversation was stopped.
+func (c *Client) proveLater(ctx context.Context, id proto.ConversationID, alarm error) error {
+	var s *stop
+	err := c.step(ctx, func(t *tx) error {
+		s = nil
+		b, err := t.get(key("stop", id))
+		if err != nil || b == nil {
+			return err
+		}
+		s = new(stop)
+		return wire.Decode(b, s.wire)
+	})
+	if err != nil || s == nil || c.now().Sub(time.Unix(int64(s.tried), 0)).Abs() < seekEvery {
+		return errors.Join(alarm, err)
+	}
+	file := c.seekProof(ctx, s)
 	if file == nil {
-		file = s.report()
+		return alarm
 	}
 	return c.keepProof(ctx, alarm, file)
 }
