@@ -52,9 +52,10 @@ func (e *env) config(create bool) (client.Config, error) {
 		return client.Config{}, err
 	}
 	return client.Config{
-		Store: s,
-		Dial:  dial.New,
-		Log:   e.log(),
+		Store:    s,
+		Dial:     dial.New,
+		Log:      e.log(),
+		OpenFile: func(path string) (io.ReadSeekCloser, error) { return os.Open(path) },
 		Evidence: func(name string, data []byte) (string, error) {
 			path := filepath.Join(dir, "evidence", filepath.Base(name))
 			if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {

@@ -60,6 +60,7 @@ func (k *sendCommand) draft(e *env) (client.Draft, error) {
 		d.Files = append(d.Files, client.File{
 			Name: filepath.Base(name),
 			Size: info.Size(),
+			Path: absolute(name),
 			Open: func() (io.ReadSeekCloser, error) {
 				f, err := os.Open(name)
 				if err != nil {
@@ -234,4 +235,13 @@ func size(n int64) string {
 		v, u = v/1024, u+1
 	}
 	return fmt.Sprintf("%.1f %s", v, units[u])
+}
+
+// absolute is where a file will be found again, "" if that cannot be told.
+func absolute(name string) string {
+	path, err := filepath.Abs(name)
+	if err != nil {
+		return ""
+	}
+	return path
 }

@@ -93,5 +93,8 @@ func (r *reader) fetch(m client.Message, n int, path string) (err error) {
 	if err := errors.Join(part.Sync(), part.Close()); err != nil {
 		return err
 	}
-	return os.Rename(part.Name(), path)
+	if err := os.Rename(part.Name(), path); err != nil {
+		return err
+	}
+	return r.c.Saved(r.ctx, m.ID, n, absolute(path))
 }

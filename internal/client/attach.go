@@ -66,6 +66,9 @@ func (c *Client) attachOne(ctx context.Context, id proto.ConversationID, f File,
 		return ref, err
 	}
 	err = c.upload(ctx, id, src, ref, blob)
+	if err == nil {
+		return ref, c.holdSent(ctx, id, &f, src, ref)
+	}
 	if !errors.Is(err, ErrUnreachable) {
 		return ref, err
 	}
@@ -75,7 +78,10 @@ func (c *Client) attachOne(ctx context.Context, id proto.ConversationID, f File,
 	if err := again(); err != nil {
 		return ref, err
 	}
-	return ref, c.spool(ctx, id, src, ref)
+	if err := c.spool(ctx, id, src, ref); err != nil {
+		return ref, err
+	}
+	return ref, c.holdSent(ctx, id, &f, src, ref)
 }
 
 // plainFileName makes a base name that a message may carry.
@@ -274,10 +280,15 @@ func (c *Client) download(ctx context.Context, ref files.Ref, w io.Writer, progr
 
 // attachment finds the file of a message. A message id may stand in several
 // conversations only if somebody made it so; the first is taken.
-func (c *Client) attachment(ctx context.Context, messageID string, n int) (ref files.Ref, err error) {
+func (c *Client) attachment(ctx context.Context, messageID string, n int) (files.Ref, error) {
+	ref, _, err := c.attachmentIn(ctx, messageID, n)
+	return ref, err
+}
+
+func (c *Client) attachmentIn(ctx context.Context, messageID string, n int) (ref files.Ref, id proto.ConversationID, err error) {
 	mid, err := content.ParseID(messageID)
 	if err != nil {
-		return ref, err
+		return ref, id, err
 	}
 	err = c.step(ctx, func(t *tx) error {
 		found, err := t.list("mid/"+mid.Hex()+"/", "", 1)
@@ -287,7 +298,6 @@ func (c *Client) attachment(ctx context.Context, messageID string, n int) (ref f
 		if len(found) == 0 {
 			return fmt.Errorf("no message of this device has the identifier %s", messageID)
 		}
-		var id proto.ConversationID
 		if err := parseHex(id[:], strings.Split(found[0].Key, "/")[2]); err != nil {
 			return err
 		}
@@ -312,5 +322,5 @@ func (c *Client) attachment(ctx context.Context, messageID string, n int) (ref f
 		ref = body.Attachments[n].File
 		return nil
 	})
-	return ref, err
+	return ref, id, err
 }

@@ -53,6 +53,13 @@ func (c *Client) expire(ctx context.Context) error {
 					break
 				}
 				t.del(rec.Key)
+				var r messageRecord
+				if err := t.load("msg/"+parts[2]+"/"+parts[3], r.wire); err != nil {
+					return err
+				}
+				if err := t.unhold(parts[2], &r); err != nil {
+					return err
+				}
 				t.del("msg/" + parts[2] + "/" + parts[3])
 				t.del("gone/" + parts[2] + "/" + parts[3])
 				if err := t.delAll("rcpt/" + parts[2] + "/" + parts[3] + "/"); err != nil {
@@ -85,6 +92,9 @@ func (t *tx) takeBack(cv *conversation, from member, target content.ID) error {
 			return err
 		}
 		if r.Envelope != nil && r.From.Account == from.Account {
+			if err := t.unhold(cv.id.Hex(), &r); err != nil {
+				return err
+			}
 			t.del(name)
 			t.put(goneKey(cv.id, seq), bytes.Clone(from.Account[:])) // with the message's own time to disappear
 			if err := t.unarchive(cv.id, seq); err != nil {

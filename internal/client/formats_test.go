@@ -58,6 +58,7 @@ func formats() []coded {
 		format("backupPointer", backupPointer{Day: 1, Size: 2}, (*backupPointer).wire),
 		format("backupMade", backupMade{At: 1, Nr: 2, Size: 3}, (*backupMade).wire),
 		format("recoveredRecord", recoveredRecord{At: 1, Before: []proto.DeviceID{{2}}, End: true}, (*recoveredRecord).wire),
+		format("heldFile", heldFile{Minute: 1, Path: "x", Sealed: []byte{1}}, (*heldFile).wire),
 		format("ownPackage", ownPackage{Made: 1, Bundle: []byte{1}}, (*ownPackage).wire),
 		format("policyChain", policyChain{Signed: [][]byte{{1}}, Counts: 1, Vouched: []kt.Hash{{2}}, Flaw: "x"}, (*policyChain).wire),
 		format("invited", invited{Inviter: proto.AccountID{1}, Pin: PolicyPin{Hash: kt.Hash{3}}}, (*invited).wire),

@@ -51,6 +51,9 @@ func (c *Client) giveBack(ctx context.Context) error {
 			c.cfg.Log.Warn("the server did not take back the end of a conversation", "why", err)
 		}
 	}
+	if err := c.step(ctx, func(t *tx) error { t.put("files/due", nil); return nil }); err != nil {
+		return err
+	}
 	var done proto.GiveDoneResponse
 	err = c.callAccount(ctx, proto.GiveDone, func(s proto.SessionID) proto.Message {
 		return &proto.GiveDoneRequest{Session: s}
@@ -235,7 +238,7 @@ func (t *tx) forgetTail(cv *conversation) error {
 		if err := wire.Decode(rec.Value, s.Wire); err != nil {
 			return fmt.Errorf("stored entry: %w", err)
 		}
-		if s.Receipt.Minute+tailKept > uint64(max(0, t.c.now().Unix()))/60 {
+		if !t.tooOldToLose(s.Receipt.Minute) {
 			break
 		}
 		t.del(rec.Key)
@@ -315,6 +318,7 @@ func (c *Client) learnGeneration(ctx context.Context, g proto.Generation, kid pr
 		leaf, err := proof.Verify(k.VRF, kt.KindGeneration, g[:], e.Record.MapRoot, got.Values)
 		if err == nil && leaf != nil {
 			t.put(generationKey(g), kid[:])
+			t.put("files/due", nil)
 		}
 		return nil
 	})

@@ -212,7 +212,7 @@ func (c *Client) atHead(ctx context.Context, id proto.ConversationID, after, hea
 			cv, err := t.conv(id)
 			if err == nil && cv != nil {
 				t.forgetOld(cv)
-				err = t.forgetTail(cv)
+				err = errors.Join(t.forgetTail(cv), t.forgetFiles(cv))
 			}
 			return err
 		})

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"time"
 
@@ -76,6 +77,9 @@ type Config struct {
 	// Evidence keeps what proves a server's misbehaviour where the person finds
 	// it and returns that place. nil: the store alone keeps it.
 	Evidence func(name string, data []byte) (path string, err error)
+	// OpenFile opens a file that was sent or saved from a path, to give it back
+	// to a server that lost it. nil: no file has a path.
+	OpenFile func(path string) (io.ReadSeekCloser, error)
 	// Now and then a device does work that many would otherwise do in the same
 	// second. Jitter draws from [0, d); nil: crypto/rand.
 	Jitter func(d time.Duration) time.Duration

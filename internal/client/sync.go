@@ -65,7 +65,7 @@ func (c *Client) syncAll(ctx context.Context) error {
 			alarms = append(alarms, c.inChat(ctx, id, err))
 		}
 	}
-	for _, duty := range []func(context.Context) error{c.comeBack, c.runJobs, c.importHistory, c.shareSealingKey, c.BackUp} {
+	for _, duty := range []func(context.Context) error{c.comeBack, c.runJobs, c.importHistory, c.shareSealingKey, c.BackUp, c.giveFiles} {
 		if err := duty(ctx); err != nil {
 			if err := c.tolerateJobs(err); err != nil {
 				return err

@@ -45,6 +45,7 @@ type File struct {
 	Name string // only its base name is sent
 	Size int64  // bytes
 	Open func() (io.ReadSeekCloser, error)
+	Path string // where it will be found again by Config.OpenFile; "": nowhere
 }
 
 // Sent says what became of a Draft.

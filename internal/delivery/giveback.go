@@ -15,6 +15,9 @@ import (
 // head; so this may be asked at any time. forbidden if an entry or its stamp
 // does not verify; conflict{seq of the head} if the log went on otherwise.
 func (s *Service) GiveEntries(ctx context.Context, r *proto.GiveEntriesRequest) (*proto.GiveEntriesResponse, error) {
+	if len(r.Entries) > proto.MaxGiveCount {
+		return nil, proto.Refuse(proto.TooLarge)
+	}
 	for i := range r.Entries {
 		if err := s.giveEntry(ctx, r.Conversation, &r.Entries[i]); err != nil {
 			return nil, err

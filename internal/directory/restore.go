@@ -201,6 +201,10 @@ func (s *Service) GiveAccount(ctx context.Context, r *proto.GiveAccountRequest) 
 	defer lock.Unlock()
 	id := proto.AccountID(after.Account())
 	x, _ := s.log.Index(kt.KindAccount, []byte(r.Handle))
+	there, err := s.Store.Values(ctx, x, 0, len(r.Links)+1)
+	if err != nil || s.log.Known(x) && !s.lacks(x, len(there)) {
+		return &proto.Empty{}, err // nothing is missing
+	}
 	values, taken, err := s.vouched(ctx, r.Handle, x, r.Links)
 	if err != nil {
 		return nil, err
@@ -208,10 +212,6 @@ func (s *Service) GiveAccount(ctx context.Context, r *proto.GiveAccountRequest) 
 	first, err := s.firstName(ctx, x)
 	if err != nil {
 		return nil, err
-	}
-	before, err := s.Store.AccountByLookup(ctx, s.lookup(r.Handle))
-	if err == nil && before.ID == id && int(before.Links) >= len(r.Links) {
-		return &proto.Empty{}, nil
 	}
 	var gone []proto.DeviceID
 	for _, d := range after.Devices() {

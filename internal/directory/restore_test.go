@@ -116,6 +116,7 @@ func TestARestoredServerTakesItsLogAndAccountsBack(t *testing.T) {
 	}
 
 	wantCode(t, "under another name", now.giveAccount("alice", bob.links), proto.Forbidden)
+	wantCode(t, "under a name nobody has", now.giveAccount("nobody", bob.links), proto.Forbidden)
 	stranger := newPerson(t, w.clock.t)
 	wantCode(t, "a chain the log never had", now.giveAccount("bob", stranger.links), proto.Forbidden)
 	wantCode(t, "a name the log has, while its account is missing", now.register(stranger, now.invitation(1, time.Hour), "bob"), proto.NameTaken)

@@ -75,7 +75,11 @@ func TestRestoredFromYesterday(t *testing.T) {
 	if err := os.WriteFile(file, bytes.Repeat([]byte("the plan\n"), 5000), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	must(t, bob, "send", "attic", "with the plan", "--file", file)
+	large := filepath.Join(dir, "large.bin")
+	if err := os.WriteFile(large, bytes.Repeat([]byte("0123456789"), 300_000), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	must(t, bob, "send", "attic", "with the plan", "--file", file, "--file", large)
 	must(t, bob, "send", "kitchen", "without carol")
 	everybody := []*Device{alice, second, bob, dave, carol}
 	for range 2 {
@@ -121,6 +125,15 @@ func TestRestoredFromYesterday(t *testing.T) {
 	}
 	if got := handlesIn(t, bob, "kitchen"); !slices.Equal(got, members) || slices.Contains(got, "carol") {
 		t.Errorf("members %q, were %q", got, members)
+	}
+
+	saved := t.TempDir()
+	must(t, alice, "read", "attic", "--save", saved)
+	for _, sent := range []string{file, large} {
+		want, _ := os.ReadFile(sent)
+		if got, err := os.ReadFile(filepath.Join(saved, filepath.Base(sent))); err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%s did not come back: %v", filepath.Base(sent), err)
+		}
 	}
 
 	// It goes on: for everybody but the removed, in the same order for all.

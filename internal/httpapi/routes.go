@@ -38,7 +38,7 @@ func (h *Handler) allRoutes() map[proto.Method]route {
 		proto.GiveLog:     on(proto.MaxGiveLog, accounts.GiveLog).costing(l.join).whileRestoring(),
 		proto.GiveAccount: on(proto.MaxLinks*(proto.MaxLink+8)+small, accounts.GiveAccount).costing(l.logEntry).whileRestoring(),
 		proto.GiveDone:    on(small, accounts.GiveDone).whileRestoring(),
-		proto.GiveEntries: on(proto.MaxGiveEntries, deliveries.GiveEntries).whileRestoring(),
+		proto.GiveEntries: on(proto.MaxGiveEntries, deliveries.GiveEntries).costing(l.logEntry).whileRestoring(),
 
 		proto.AccountOpen:  on(small, accounts.AccountOpen).whileRestoring(),
 		proto.Invite:       on(small, within(h, l.directory, func(r *proto.InviteRequest) proto.SessionID { return r.Session }, accounts.Invite)),

@@ -6,6 +6,7 @@ import "codeberg.org/huis/huis/internal/wire"
 const (
 	MaxGiveLog     = 8 << 20 // about 30,000 epochs
 	MaxGiveEntries = 4 << 20 // a commit has at most 2 MiB
+	MaxGiveCount   = 256     // entries of one request, whose signatures have to be verified
 )
 
 // GiveLogRequest gives a restored server the end of its own log back: the epochs

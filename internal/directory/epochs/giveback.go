@@ -86,6 +86,12 @@ func (l *Log) Behind(ctx context.Context) (size uint64, heard int) {
 	return size, heard
 }
 
+// Known tells whether the newest version of the map has an index.
+func (l *Log) Known(x kt.Index) bool {
+	_, ok := l.Has(x)
+	return ok
+}
+
 // Has returns what the newest version of the map has under an index.
 func (l *Log) Has(x kt.Index) (kt.MapLeaf, bool) {
 	l.mu.RLock()
