@@ -111,6 +111,9 @@ func (c *Client) NewRecoveryKey(ctx context.Context) (text string, err error) {
 	return text, nil
 }
 
+// ParseRecoveryKey reads a recovery key as a person types it.
+func ParseRecoveryKey(text string) (kt.RecoveryKey, error) { return kt.ParseRecoveryKey(text) }
+
 // ownSealingKey is what a device keeps that was given the recovery key itself.
 func ownSealingKey(r kt.RecoveryKey) (func(*wire.Codec), error) {
 	k, err := sealingKeyOf(r)

@@ -136,6 +136,11 @@ func (c *Core) confirmRecovery(k *Call, q *RecoveryConfirm) (*Confirmed, error) 
 	}
 	c.mu.Unlock()
 	if right {
+		if device, err := c.device(); err == nil {
+			if err := device.RecoveryKeyShown(k.Ctx); err != nil {
+				return nil, err
+			}
+		}
 		if s, err := c.present(k.Ctx); err == nil {
 			c.event("state", s)
 		}
@@ -177,10 +182,6 @@ func (c *Core) approve(k *Call, q *ApproveRequest) (*Device, error) {
 		return nil, err
 	}
 	return &Device{ID: d.Device, Added: millis(d.Added)}, nil
-}
-
-func (c *Core) recover(*Call, *RecoverRequest) (*State, error) {
-	return nil, &Error{Code: CodeUnsupported, Text: "not in this version"}
 }
 
 func (c *Core) devices(k *Call, _ *Empty) (*DeviceList, error) {

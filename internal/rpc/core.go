@@ -100,8 +100,9 @@ func (c *Core) device() (*client.Client, error) {
 // use makes device the one that interfaces work with, and keeps it up to date.
 func (c *Core) use(device *client.Client) {
 	ctx, stop := context.WithCancel(c.ctx)
+	unseen, _ := device.RecoveryKeyToShow(ctx) // a store that fails says so at once elsewhere
 	c.mu.Lock()
-	c.client, c.stop = device, stop
+	c.client, c.stop, c.recovery = device, stop, unseen
 	c.mu.Unlock()
 	go c.follow(ctx, device)
 	go c.report(ctx, device)

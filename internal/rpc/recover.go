@@ -1,0 +1,29 @@
+package rpc
+
+import (
+	"errors"
+
+	"codeberg.org/huis/huis/internal/client"
+	"codeberg.org/huis/huis/internal/proto"
+)
+
+// recover makes this the newest device of an account, by its recovery key. The
+// conversations come back one after the other, as others let this device in.
+func (c *Core) recover(k *Call, q *RecoverRequest) (*State, error) {
+	server, err := c.server(q.Server)
+	if err != nil {
+		return nil, err
+	}
+	key, err := client.ParseRecoveryKey(q.Key)
+	if err != nil {
+		return nil, &Error{CodeBadRecovery, err.Error(), "it has twelve groups of five letters and figures"}
+	}
+	s, err := c.make(k.Ctx, func(conf client.Config) (*client.Client, error) {
+		device, _, err := client.Recover(k.Ctx, conf, server, bare(q.Handle), key, client.RecoverOptions{})
+		return device, err
+	})
+	if errors.Is(err, proto.NoAccount) {
+		return nil, &Error{CodeBadRecovery, "the server knows no account of this recovery key", "was it replaced by a newer one? compare it with what you wrote down"}
+	}
+	return s, err
+}
