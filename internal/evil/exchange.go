@@ -32,6 +32,8 @@ type Exchange struct {
 	// answers in its place.
 	Answer  proto.Message
 	Refusal *proto.Error
+	// Redirect sends the client elsewhere instead.
+	Redirect string
 
 	ctx context.Context
 }
@@ -140,6 +142,10 @@ func (b *behind) call(w http.ResponseWriter, r *http.Request, call proto.Call, b
 		b.f.o.fail(fmt.Errorf("%s by %s: %w", call.Method, b.door, err))
 		x.Refusal = proto.Refuse(proto.Unavailable)
 	}
+	if x.Redirect != "" {
+		http.Redirect(w, r, x.Redirect, http.StatusTemporaryRedirect)
+		return
+	}
 	answer(w, x)
 }
 
@@ -203,7 +209,7 @@ func (o *Operator) pass(x *Exchange, empty func() proto.Message) error {
 			}
 		}
 	}
-	if x.Answer != nil || x.Refusal != nil {
+	if x.Answer != nil || x.Refusal != nil || x.Redirect != "" {
 		return nil
 	}
 	resp := empty()

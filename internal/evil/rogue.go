@@ -212,3 +212,5 @@ func accountID(text string) (a proto.AccountID, err error) {
 	}
 	return a, err
 }
+
+func parsePackage(b []byte) (*mls.KeyPackage, error) { return mls.ParseKeyPackage(b) }

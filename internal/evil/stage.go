@@ -47,6 +47,7 @@ type Stage struct {
 	first   serve.Event
 	people  []*Person
 	broken  error
+	ends    []func()
 }
 
 // process is the server process with its orders and answers.
@@ -108,8 +109,14 @@ func (s *Stage) open() error {
 	return json.Unmarshal(p.answers.Bytes(), &s.first)
 }
 
+// atEnd does something when the play is over.
+func (s *Stage) atEnd(f func()) { s.ends = append(s.ends, f) }
+
 // close ends the server process and whatever a person still runs.
 func (s *Stage) close() error {
+	for _, f := range s.ends {
+		f()
+	}
 	for _, p := range s.people {
 		p.device.Kill()
 	}

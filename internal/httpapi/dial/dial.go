@@ -95,6 +95,8 @@ func httpClient(pin []byte, idle int) *http.Client {
 
 // tlsConfig accepts the pinned key and nothing else, whatever its certificate
 // says of names and times; without a pin, what the system's authorities accept.
+// A pinned server is a huis itself, which has the hybrid key exchange: one that
+// says it has not is somebody else, or made to say so.
 func tlsConfig(pin []byte) *tls.Config {
 	config := &tls.Config{
 		MinVersion:       tls.VersionTLS13,
@@ -103,6 +105,7 @@ func tlsConfig(pin []byte) *tls.Config {
 	if len(pin) == 0 {
 		return config
 	}
+	config.CurvePreferences = config.CurvePreferences[:1]
 	config.InsecureSkipVerify = true // VerifyConnection does, by the pin
 	config.VerifyConnection = func(state tls.ConnectionState) error {
 		got := sha256.Sum256(state.PeerCertificates[0].RawSubjectPublicKeyInfo)
