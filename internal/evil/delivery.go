@@ -51,7 +51,7 @@ var (
 	// noHeads takes out the comparison of what a message's sender had verified.
 	noHeads = Edit{"internal/client/message.go", "	if h.Seq == 0 {\n", "	if h.Seq == 0 || $W {\n"}
 	// noOrder takes out that an entry has to continue what was verified.
-	noOrder = Edit{"internal/client/process.go", "	begun := h.Generation != (proto.Generation{})\n", "	if $W {\n		return \"\"\n	}\n	begun := h.Generation != (proto.Generation{})\n"}
+	noOrder = Edit{"internal/client/process.go", "	h := &cv.head\n	switch {\n	case h.Known && r.Seq", "	h := &cv.head\n	if $W {\n		return \"\"\n	}\n	switch {\n	case h.Known && r.Seq"}
 )
 
 // trace is how many messages a delivery is played with.

@@ -82,7 +82,13 @@ func (f *front) serve(door string, cert tls.Certificate) {
 	l := f.doors[door]
 	f.mu.Unlock()
 	config := &tls.Config{
-		MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{cert}, SessionTicketsDisabled: true,
+		MinVersion: tls.VersionTLS13, SessionTicketsDisabled: true,
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+			if other, ok := f.o.Kept("certificate").(*tls.Certificate); ok {
+				return other, nil
+			}
+			return &cert, nil
+		},
 	}
 	f.o.downgrade(config)
 	server := &http.Server{Handler: &behind{f, door}, ErrorLog: quiet()}
