@@ -89,17 +89,19 @@ func init() {
 				return Facts{Effect: contains(members, "cal"), Alerted: got.Alert(), Detail: got.Stderr + strings.Join(members, " ")}
 			},
 			Hands: map[string]Hand{"begin": hand(func(_ context.Context, o *Operator, door string) (any, error) {
+				var removal proto.Hash // the last commit there is at first
 				o.Rewrite(door, func(log []proto.Stamped) ([]proto.Stamped, error) {
-					last := -1
+					at := -1
 					for i := range log {
-						if log[i].Entry.Kind == proto.KindCommit {
-							last = i
+						if log[i].Entry.Kind == proto.KindCommit && (removal == proto.Hash{} || log[i].Entry.Hash() == removal) {
+							at = i
 						}
 					}
-					if last < 0 {
+					if at < 0 {
 						return log, nil
 					}
-					log = slices.Delete(log, last, last+1)
+					removal = log[at].Entry.Hash()
+					log = slices.Delete(log, at, at+1)
 					return log, o.Restamp(log)
 				})
 				return nil, nil

@@ -473,15 +473,16 @@ func (o *Operator) Rewrite(door string, f func([]proto.Stamped) ([]proto.Stamped
 
 // log reads all that a session may read.
 func (o *Operator) log(ctx context.Context, door string, s proto.SessionID) (all []proto.Stamped, err error) {
-	for after := uint64(0); ; after = all[len(all)-1].Receipt.Seq {
+	for after := uint64(0); ; {
 		var page proto.ReadResponse
 		if err := o.Ask(ctx, door, proto.Read, &proto.ReadRequest{Session: s, After: after}, &page); err != nil {
 			return nil, err
 		}
 		all = append(all, page.Entries...)
-		if len(page.Entries) == 0 || after >= page.HeadSeq || all[len(all)-1].Receipt.Seq >= page.HeadSeq {
+		if len(page.Entries) == 0 {
 			return all, nil
 		}
+		after = all[len(all)-1].Receipt.Seq
 	}
 }
 
