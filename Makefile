@@ -34,8 +34,9 @@ sim: setup ## the long simulation; SEED=n repeats a run, RUNS=n sets the seeds p
 soak: build ## 1,000 messages, 20 attachments (one of 1 GiB), kill -9 every few seconds; writes docs/soak.md
 	$(GO) test ./internal/e2e -run 'TestSoak' -count=1 -timeout 0 -v -args -huis $(CURDIR)/bin/huis -long -report $(CURDIR)/docs/soak.md
 
-bench: setup ## the figures of bench/; those of MLS go to docs/benchmarks.md and take long
+bench: setup ## the figures of bench/; those of MLS and of the log go to docs/ and take long
 	$(GO) test ./bench/server ./bench/delivery -run '^$$' -bench . -benchtime 1x -timeout 0 -v
+	$(GO) test ./bench/kt -run TestReport -count=1 -timeout 0 -v -args -report $(CURDIR)/docs/transparency.md
 	$(GO) test ./bench/mls -run TestReport -count=1 -timeout 0 -v -args -report $(CURDIR)/docs/benchmarks.md
 
 setup: ## says what is missing on this machine, and how to get it

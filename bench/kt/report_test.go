@@ -161,8 +161,8 @@ func TestReport(t *testing.T) {
 	if *report == "" {
 		t.Skip("run with -report FILE")
 	}
-	debug.SetGCPercent(25)
-	debug.SetMemoryLimit(4 << 30)
+	debug.SetGCPercent(100)
+	debug.SetMemoryLimit(7 << 29) // 3.5 GiB
 	p := measurePrimitives()
 	var all []figure
 	for n := 1000; n <= *accounts; n *= 10 {
