@@ -26,7 +26,7 @@ func (c *Client) Approve(ctx context.Context, code string, confirm func(LinkRequ
 	if err != nil {
 		return DeviceInfo{}, err
 	}
-	if err := c.Sync(ctx); err != nil && !refused(err) {
+	if err := beyondSafety(c.Sync(ctx)); err != nil && !refused(err) {
 		return DeviceInfo{}, err
 	}
 	if err := c.vouchedNow(ctx); err != nil {

@@ -182,7 +182,7 @@ func (c *Client) find(ctx context.Context, name string) (id proto.ConversationID
 	if err = local(); !errors.Is(err, ErrUnknownChat) {
 		return id, err
 	}
-	if err := c.Sync(ctx); err != nil && !errors.Is(err, ErrUnreachable) {
+	if err := beyondSafety(c.Sync(ctx)); err != nil && !errors.Is(err, ErrUnreachable) {
 		return id, err
 	}
 	return id, local()
@@ -237,10 +237,13 @@ func (c *Client) NewChat(ctx context.Context, name string, handles []string) (Ch
 	if err := checkName(name); err != nil {
 		return Chat{}, err
 	}
-	if err := c.Sync(ctx); err != nil {
+	if err := beyondSafety(c.Sync(ctx)); err != nil {
 		return Chat{}, err
 	}
 	accounts, err := c.people(ctx, handles)
+	if err == nil {
+		err = c.mayTakeKeysOfAll(ctx, accounts)
+	}
 	if err != nil {
 		return Chat{}, err
 	}
@@ -288,6 +291,9 @@ func (c *Client) directChat(ctx context.Context, name string) (id proto.Conversa
 		if found, err := t.resolve("@" + h); err == nil && t.rank(found[0]) == "0" {
 			id = found[0]
 			return nil
+		}
+		if err := t.mayTakeKeysOf(a); err != nil && !errors.Is(err, errUnvouched) {
+			return err
 		}
 		me, err := t.identity()
 		if err != nil {

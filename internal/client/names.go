@@ -414,6 +414,7 @@ func (t *tx) mayTakeKeysOf(a proto.AccountID) error {
 		return &SafetyError{
 			Reason: fmt.Sprintf("the keys of @%s have not been found in the server's log", handle),
 			Fix:    "try again when the server can be reached; nothing was changed",
+			cause:  errUnvouched,
 		}
 	} else if h, err := t.holding(&r); err != nil {
 		return err
@@ -423,7 +424,19 @@ func (t *tx) mayTakeKeysOf(a proto.AccountID) error {
 	return t.settledName(base)
 }
 
-// names lists the records of all names this device knows.
+// mayTakeKeysOfAll is mayTakeKeysOf for several accounts.
+func (c *Client) mayTakeKeysOfAll(ctx context.Context, accounts []proto.AccountID) error {
+	return c.step(ctx, func(t *tx) error {
+		for _, a := range accounts {
+			if err := t.mayTakeKeysOf(a); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// nameRecords lists the records of all names this device knows.
 func (t *tx) nameRecords() ([]nameRecord, error) {
 	records, err := t.list("label/", "", 0)
 	all := make([]nameRecord, len(records))
