@@ -299,3 +299,35 @@ func TestASealingKeyNeedsTheRecoveryKeysSignature(t *testing.T) {
 		t.Error("a sealing key that the recovery key did not sign is taken over")
 	}
 }
+
+// TestAFailingBackupIsNotTriedAllTheTime: each try uploads.
+func TestAFailingBackupIsNotTriedAllTheTime(t *testing.T) {
+	w := newWorld(t)
+	alice, key := w.keeper("alice")
+	alice.sync()
+	nr, uploads := w.pointer(key).Nr, 0
+	alice.net.set(func(n *wireTo) {
+		n.before = func(m proto.Method) error {
+			if m == proto.BackupSet {
+				uploads++
+				return proto.Refuse(proto.Quota)
+			}
+			return nil
+		}
+	})
+	alice.newChat("notes")
+	uploads = 0
+	for range 10 {
+		alice.sync()
+		w.clock.advance(20 * time.Second)
+	}
+	if uploads != 1 {
+		t.Errorf("%d uploads in three minutes", uploads)
+	}
+	alice.net.set(func(n *wireTo) { n.before = nil })
+	w.clock.advance(retryBackup)
+	alice.sync()
+	if now := w.pointer(key).Nr; now != nr+1 {
+		t.Errorf("backup %d after %d", now, nr)
+	}
+}

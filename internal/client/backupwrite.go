@@ -23,7 +23,9 @@ import (
 const (
 	sealingKeyKey = "backup/key"
 	backupMadeKey = "backup/made"
-	partPrefix    = "hpart/"
+	// backupTriedKey has the Unix seconds of a try that has not succeeded.
+	backupTriedKey = "backup/tried"
+	partPrefix     = "hpart/"
 )
 
 // How often a backup is made: daily, whenever something was added that would be
@@ -37,6 +39,7 @@ const (
 	// makes it instead, and lookAgain how often one that does not looks.
 	backupStale = 2
 	lookAgain   = 6 * time.Hour
+	retryBackup = 10 * time.Minute
 )
 
 // backupMade is what this device knows of its last backup.
@@ -67,6 +70,14 @@ func (c *Client) BackUp(ctx context.Context) error {
 	if err != nil || !due {
 		return err
 	}
+	// What fails is not tried again at once: each try uploads.
+	err = c.step(ctx, func(t *tx) error {
+		now := uint64(max(0, t.c.now().Unix()))
+		return t.save(backupTriedKey, func(c *wire.Codec) { wire.Uint64(c, &now) })
+	})
+	if err != nil {
+		return err
+	}
 	return c.writeBackup(ctx, false)
 }
 
@@ -77,6 +88,13 @@ func (c *Client) backupDue(ctx context.Context) (due bool, err error) {
 		k, usable, err := t.sealingKey()
 		if err != nil || !usable {
 			return err
+		}
+		var tried uint64
+		if err := t.load(backupTriedKey, func(c *wire.Codec) { wire.Uint64(c, &tried) }); err != nil {
+			return err
+		}
+		if wait := t.c.now().Sub(time.Unix(int64(tried), 0)); wait >= 0 && wait < retryBackup {
+			return nil
 		}
 		var m backupMade
 		if err := t.load(backupMadeKey, m.wire); err != nil {
@@ -297,7 +315,10 @@ func (c *Client) writeBackup(ctx context.Context, instead bool) error {
 		return err
 	}
 	made := backupMade{At: b.Made, Nr: p.Nr, Size: p.Size, Digest: b.digest(&k)}
-	return c.step(ctx, func(t *tx) error { return t.save(backupMadeKey, made.wire) })
+	return c.step(ctx, func(t *tx) error {
+		t.del(backupTriedKey)
+		return t.save(backupMadeKey, made.wire)
+	})
 }
 
 // numberOf returns the number of the backup that is pointed to, 0 for none.
@@ -376,6 +397,7 @@ func (c *Client) leftToAnother(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		t.del(backupTriedKey)
 		m := backupMade{At: b.Made, Digest: b.digest(&k)}
 		return t.save(backupMadeKey, m.wire)
 	})

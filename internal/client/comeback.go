@@ -428,6 +428,16 @@ func (t *tx) addRecoveryWarnings(before []string) (all []string, err error) {
 	if err != nil {
 		return nil, err
 	}
+	own, _, err := t.chain(me.Account)
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range r.Before {
+		d, ok := own.Device(kt.DeviceID(id))
+		if ok && !d.Revoked && !r.End && t.c.now().Sub(time.Unix(int64(r.At), 0)) < recentlyRecovered {
+			all = append(all, fmt.Sprintf("device %s of yours, from before you came back, still receives everything; if it is lost: huis devices revoke %s", id.Hex()[:8], id.Hex()[:8]))
+		}
+	}
 	for _, rec := range chains {
 		var a proto.AccountID
 		if err := parseHex(a[:], rec.Key[len("chain/"):]); err != nil {

@@ -93,6 +93,7 @@ func crashRecovering(t *testing.T, n int, kept bool) (reached bool) {
 	}
 	reached, faulty.countdown = faulty.countdown <= 0, -1
 	w.houseIsBack(alice, bob)
+	alice.unwarned("still receives everything")
 	if devices, _ := bob.devicesOf("alice"); !devices[0].Revoked {
 		t.Errorf("crash %d (kept %v): the lost device is still one", n, kept)
 	}

@@ -90,6 +90,7 @@ func TestAllDevicesLost(t *testing.T) {
 	alice.send("notes", "again")
 	alice.expect("notes", "alice: to myself", "alice: again")
 	w.agree("plan", alice, bob, carol)
+	alice.warned("still receives everything")
 	s, err := bob.Status(t.Context())
 	if err != nil || !slices.ContainsFunc(s.Warnings, func(w string) bool { return strings.Contains(w, "@alice lost all devices") }) {
 		t.Errorf("bob is told %q, %v", s.Warnings, err)
