@@ -29,6 +29,9 @@ func (t *tx) putMessage(id proto.ConversationID, seq, minute uint64, m *content.
 		t.put(expiryKey(r.Expires, id, seq), nil)
 	}
 	t.keepAbout(id, seq, m)
+	if err := t.keepText(id, seq, minute, m, r.From); err != nil {
+		return err
+	}
 	return t.save(key("msg", id, seqKey(seq)), r.wire)
 }
 
@@ -62,6 +65,9 @@ func (c *Client) expire(ctx context.Context) error {
 				}
 				t.del("msg/" + parts[2] + "/" + parts[3])
 				t.del("gone/" + parts[2] + "/" + parts[3])
+				if err := t.forgetText(parts[2], parts[3]); err != nil {
+					return err
+				}
 				if err := t.delAll("rcpt/" + parts[2] + "/" + parts[3] + "/"); err != nil {
 					return err
 				}
@@ -96,6 +102,9 @@ func (t *tx) takeBack(cv *conversation, from member, target content.ID) error {
 				return err
 			}
 			t.del(name)
+			if err := t.dropText(cv.id, seq); err != nil {
+				return err
+			}
 			t.put(goneKey(cv.id, seq), bytes.Clone(from.Account[:])) // with the message's own time to disappear
 			if err := t.unarchive(cv.id, seq); err != nil {
 				return err

@@ -13,7 +13,12 @@ import (
 // may; no name has a character that is not printable.
 const idMark = "\x01"
 
-// ChatID is the identifier of the chat that a conversation is part of.
+// stableID is the identifier of the chat that consists of some logs.
+func stableID(logs []proto.ConversationID) string {
+	return chatID(slices.MinFunc(logs, func(a, b proto.ConversationID) int { return strings.Compare(a.Hex(), b.Hex()) }))
+}
+
+// chatID leads to the chat that a conversation is part of.
 func chatID(id proto.ConversationID) string { return idMark + id.Hex() }
 
 // named returns the name of a chat that is named by an identifier.
@@ -34,6 +39,7 @@ type ChatInfo struct {
 	Chat
 	ID        string // takes the place of the name; all its logs lead to it
 	Person    string // direct: the other's handle
+	Trust     string // the worst of its people, as Trust.State
 	People    int    // accounts
 	Admin     bool   // this account is one, of a group
 	Mentioned bool
@@ -105,7 +111,7 @@ func (t *tx) chatInfo(name string, logs []proto.ConversationID) (info ChatInfo, 
 	if info.Chat, err = t.describe(logs[0], name); err != nil {
 		return info, err
 	}
-	info.ID = chatID(slices.MinFunc(logs, func(a, b proto.ConversationID) int { return strings.Compare(a.Hex(), b.Hex()) }))
+	info.ID = stableID(logs)
 	cv, err := t.conv(logs[0])
 	if err != nil {
 		return info, err
@@ -135,6 +141,9 @@ func (t *tx) chatPeople(cv *conversation, info *ChatInfo) error {
 		return err
 	}
 	info.People = len(cv.accounts())
+	if info.Trust, err = t.worstTrust(cv); err != nil {
+		return err
+	}
 	info.Time = unixTime(cv.meta.Since)
 	info.Stopped = cv.meta.Alarm
 	switch cv.meta.Policy.Kind {
@@ -239,7 +248,7 @@ func (c *Client) ChatID(ctx context.Context, chat string) (id string, err error)
 	err = c.step(ctx, func(t *tx) error {
 		logs, err := t.resolve(chat)
 		if err == nil {
-			id = chatID(slices.MinFunc(logs, func(a, b proto.ConversationID) int { return strings.Compare(a.Hex(), b.Hex()) }))
+			id = stableID(logs)
 		}
 		return err
 	})
@@ -260,4 +269,23 @@ func (c *Client) Direct(ctx context.Context, person string) (string, error) {
 // ErrUnreachable.
 func (c *Client) Reach(ctx context.Context) error {
 	return c.call(ctx, Anonymous, proto.Info, &proto.InfoRequest{}, &proto.InfoResponse{})
+}
+
+// worstTrust is the loudest state of a conversation's people; verified only if
+// all of them are.
+func (t *tx) worstTrust(cv *conversation) (worst string, err error) {
+	rank := map[string]int{"": 0, TrustVerified: 1, TrustChecked: 2, TrustChanged: 3, TrustStop: 4}
+	for _, a := range cv.accounts() {
+		state, _, err := t.trustOf(a)
+		if err != nil {
+			return "", err
+		}
+		if rank[state] > rank[worst] {
+			worst = state
+		}
+	}
+	if worst == "" {
+		worst = TrustChecked
+	}
+	return worst, nil
 }

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"codeberg.org/huis/huis/internal/proto"
-	"codeberg.org/huis/huis/kt"
 )
 
 // PersonInfo is somebody this device knows.
@@ -15,18 +14,11 @@ type PersonInfo struct {
 	Handle   string
 	Account  string // lower-case hex
 	Self     bool
-	Devices  int    // live ones
-	Verified bool   // their keys were compared on one of the own devices
-	Changed  bool   // … and are others now
-	Chat     string // identifier of the direct conversation, "" if there is none
-	Links    []LinkInfo
-}
-
-// LinkInfo is one change of somebody's keys.
-type LinkInfo struct {
-	Type   string // as kt names it: "GENESIS", "ADD_DEVICE", …
-	Time   time.Time
-	Device string // lower-case hex, of the device it is about
+	Devices  int       // live ones
+	Trust    string    // one of the four states; "" of oneself
+	Reason   string    // of changed and stop, in words
+	Verified time.Time // when words were compared; zero: never
+	Chat     string    // identifier of the direct conversation, "" if there is none
 }
 
 // People lists whom this device knows by name, by handle.
@@ -57,31 +49,6 @@ func (c *Client) People(ctx context.Context) (all []PersonInfo, err error) {
 	})
 	slices.SortFunc(all, func(a, b PersonInfo) int { return strings.Compare(a.Handle, b.Handle) })
 	return all, err
-}
-
-// Person returns somebody by handle, with the history of their keys; the server
-// is asked if this device does not know them.
-func (c *Client) Person(ctx context.Context, who string) (p PersonInfo, err error) {
-	h, err := handle(who)
-	if err != nil {
-		return p, err
-	}
-	a, err := c.lookup(ctx, h)
-	if err != nil {
-		return p, err
-	}
-	err = c.step(ctx, func(t *tx) error {
-		direct, err := t.directChats()
-		if err != nil {
-			return err
-		}
-		if p, err = t.personInfo(a, direct); err != nil {
-			return err
-		}
-		p.Links, err = t.linkInfos(a)
-		return err
-	})
-	return p, err
 }
 
 // directChats gives the direct conversation of each account.
@@ -123,22 +90,12 @@ func (t *tx) personInfo(a proto.AccountID, direct map[proto.AccountID]string) (P
 	if known {
 		p.Devices = len(chain.Live())
 	}
-	p.Verified, err = t.isVerified(a)
+	if p.Trust, p.Reason, err = t.trustOf(a); err != nil {
+		return p, err
+	}
+	v, err := t.verifiedOf(a)
+	if v.Yes {
+		p.Verified = unixTime(v.At)
+	}
 	return p, err
-}
-
-// linkInfos reads the dated changes out of an account's chain, oldest first.
-func (t *tx) linkInfos(a proto.AccountID) (all []LinkInfo, err error) {
-	links, err := t.links(a)
-	if err != nil {
-		return nil, err
-	}
-	for _, b := range links {
-		l, err := kt.ParseLink(b)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, LinkInfo{Type: l.Type.String(), Time: time.Unix(int64(l.Time), 0).UTC()})
-	}
-	return all, nil
 }

@@ -232,6 +232,9 @@ func wholeClient(t *testing.T, s *Server, ada *face) {
 	if ask[rpc.Confirmed](ada, "recovery.confirm", rpc.RecoveryConfirm{Key: "wrong"}).Right {
 		t.Error("a wrong recovery key is taken for the right one")
 	}
+	if k := ask[rpc.RecoveryKey](ada, "recovery.show", nil).Key; k != joined.RecoveryKey {
+		t.Errorf("shown again it is %q", k)
+	}
 	if !ask[rpc.Confirmed](ada, "recovery.confirm", rpc.RecoveryConfirm{Key: strings.ToLower(joined.RecoveryKey)}).Right {
 		t.Error("the recovery key is not recognised")
 	}
@@ -261,6 +264,7 @@ func wholeClient(t *testing.T, s *Server, ada *face) {
 
 	aboutMessages(t, ada, chat, page.Messages[0], theirs)
 	filesOfAnInterface(t, ada, bob, chat)
+	searching(t, ada, chat, theirs)
 	manage(t, ada, chat)
 }
 
@@ -350,6 +354,31 @@ func filesOfAnInterface(t *testing.T, ada *face, bob *Device, chat rpc.Chat) {
 	}
 }
 
+// searching finds parts of words, without case and accents, and not what is gone.
+func searching(t *testing.T, ada *face, chat rpc.Chat, theirs rpc.Message) {
+	t.Helper()
+	sent := ask[rpc.Sent](ada, "message.send", rpc.SendRequest{Chat: chat.ID, Body: "Élève 🎉 Straße"}).Message
+	find := func(text string) rpc.SearchResult {
+		return ask[rpc.SearchResult](ada, "search", rpc.SearchRequest{Text: text})
+	}
+	for len(find("eleve strass").Hits) == 0 {
+		await(ada, "messages", func(e rpc.MessagesEvent) bool { return e.Chat == chat.ID })
+	}
+	hit := find("eleve strass").Hits[0]
+	if hit.Message.ID != sent.ID || len(hit.Ranges) != 2 || hit.Ranges[0] != [2]int{0, 5} || hit.Ranges[1] != [2]int{9, 14} {
+		t.Errorf("found %+v", hit)
+	}
+	if r := find("AVE it"); len(r.Hits) != 1 || r.Hits[0].Message.ID != theirs.ID || r.Cursor != "" {
+		t.Errorf("found %+v", r)
+	}
+	if r := find("plan.b"); len(r.Hits) != 1 {
+		t.Errorf("a file's name is found %d times", len(r.Hits))
+	}
+	if r := find("keys"); len(r.Hits) != 0 {
+		t.Errorf("what was taken back is found: %+v", r)
+	}
+}
+
 // manage renames, sets, lists and leaves.
 func manage(t *testing.T, ada *face, chat rpc.Chat) {
 	t.Helper()
@@ -381,8 +410,11 @@ func manage(t *testing.T, ada *face, chat rpc.Chat) {
 	if p := ask[rpc.PersonList](ada, "people", nil); len(p.People) != 2 {
 		t.Errorf("people %+v", p)
 	}
-	if d := ask[rpc.PersonDetail](ada, "person", rpc.PersonName{Handle: "bob"}); len(d.History) == 0 || d.Person.Chat != direct.ID {
+	if d := ask[rpc.PersonDetail](ada, "person", rpc.PersonName{Handle: "bob"}); len(d.History) == 0 || len(d.Words) != 12 || d.Person.Chat != direct.ID {
 		t.Errorf("bob is %+v", d)
+	}
+	if d := ask[rpc.PersonDetail](ada, "person.verify", rpc.Verify{Handle: "bob", Yes: true}); d.Person.Trust != rpc.TrustVerified || d.Person.Verified == 0 {
+		t.Errorf("verified, bob is %+v", d.Person)
 	}
 	if d := ask[rpc.DeviceList](ada, "devices", nil); len(d.Devices) != 1 || !d.Devices[0].Own {
 		t.Errorf("devices %+v", d)

@@ -110,11 +110,6 @@ func (c *Core) join(k *Call, q *JoinRequest) (*Joined, error) {
 	var me client.Joined
 	s, err := c.make(k.Ctx, func(conf client.Config) (device *client.Client, err error) {
 		device, me, err = client.Join(k.Ctx, conf, inv, bare(q.Handle))
-		if err == nil {
-			c.mu.Lock()
-			c.recovery = me.RecoveryKey
-			c.mu.Unlock()
-		}
 		return device, err
 	})
 	if err != nil {
@@ -123,29 +118,59 @@ func (c *Core) join(k *Call, q *JoinRequest) (*Joined, error) {
 	return &Joined{State: *s, RecoveryKey: me.RecoveryKey}, nil
 }
 
-// confirmRecovery compares what a person wrote down with what was shown; how it
-// is spaced and cased does not matter.
+// showRecovery gives the recovery key until it was confirmed, after a crash too.
+func (c *Core) showRecovery(k *Call, _ *Empty) (*RecoveryKey, error) {
+	device, err := c.device()
+	if err != nil {
+		return nil, err
+	}
+	key, err := device.RecoveryKeyToShow(k.Ctx)
+	return &RecoveryKey{Key: key}, err
+}
+
+// newRecovery replaces the recovery key.
+func (c *Core) newRecovery(k *Call, _ *Empty) (*RecoveryKey, error) {
+	device, err := c.device()
+	if err != nil {
+		return nil, err
+	}
+	key, err := device.NewRecoveryKey(k.Ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &RecoveryKey{Key: key}, c.tellState(k.Ctx)
+}
+
+// tellState tells interfaces how this device stands now.
+func (c *Core) tellState(ctx context.Context) error {
+	s, err := c.present(ctx)
+	if err == nil {
+		c.event("state", s)
+	}
+	return err
+}
+
+// confirmRecovery compares what a person wrote down with what was shown, and
+// forgets it when it is the same; how it is spaced and cased does not matter.
 func (c *Core) confirmRecovery(k *Call, q *RecoveryConfirm) (*Confirmed, error) {
+	device, err := c.device()
+	if err != nil {
+		return nil, err
+	}
+	key, err := device.RecoveryKeyToShow(k.Ctx)
+	if err != nil || key == "" {
+		return &Confirmed{Right: key == ""}, err
+	}
 	plain := func(s string) string {
 		return strings.ToUpper(strings.NewReplacer(" ", "", "-", "", "\n", "", "\t", "").Replace(s))
 	}
-	c.mu.Lock()
-	right := c.recovery == "" || plain(q.Key) == plain(c.recovery)
-	if right {
-		c.recovery = ""
+	if plain(q.Key) != plain(key) {
+		return &Confirmed{}, nil
 	}
-	c.mu.Unlock()
-	if right {
-		if device, err := c.device(); err == nil {
-			if err := device.RecoveryKeyShown(k.Ctx); err != nil {
-				return nil, err
-			}
-		}
-		if s, err := c.present(k.Ctx); err == nil {
-			c.event("state", s)
-		}
+	if err := device.RecoveryKeyShown(k.Ctx); err != nil {
+		return nil, err
 	}
-	return &Confirmed{Right: right}, nil
+	return &Confirmed{Right: true}, c.tellState(k.Ctx)
 }
 
 func (c *Core) link(k *Call, q *LinkRequest) (*State, error) {

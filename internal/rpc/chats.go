@@ -46,7 +46,7 @@ func (c *Core) chatOf(ctx context.Context, device *client.Client, info client.Ch
 		ID: info.ID, Name: info.Name, Kind: ChatKind(info.Kind), State: ChatState(info.State), Stopped: info.Stopped,
 		Person: info.Person, People: info.People, Role: RoleMember, Unread: info.Unread, Mentioned: info.Mentioned,
 		Draft: info.Draft, Expiry: int(info.Expiry / time.Second), Time: millis(info.Time), Read: int64(info.Read),
-		Trust: TrustChecked,
+		Trust: Trust(info.Trust),
 	}
 	if info.Admin {
 		out.Role = RoleAdmin
@@ -179,22 +179,45 @@ func (l *MemberList) add(m client.Member, me string) {
 		if p := &l.Members[i]; p.Account == m.Account {
 			p.Devices = append(p.Devices, d)
 			p.Since = min(p.Since, d.Since)
-			p.worsen(d)
+			p.worsen(m)
 			return
 		}
 	}
 	p := Member{
-		Handle: m.Handle, Account: m.Account, Self: m.Account == me, Role: Role(m.Role), Trust: TrustChecked,
+		Handle: m.Handle, Account: m.Account, Self: m.Account == me, Role: Role(m.Role), Trust: Trust(m.Trust), Reason: m.Why,
 		Since: d.Since, Devices: []MemberDevice{d},
 	}
-	p.worsen(d)
+	if p.Self {
+		p.Trust = TrustChecked
+	}
+	p.worsen(m)
 	l.Members = append(l.Members, p)
 }
 
-func (p *Member) worsen(d MemberDevice) {
-	if d.Warning != "" {
-		p.Trust = TrustChanged
+// worsen takes over what is worse of one more device.
+func (p *Member) worsen(m client.Member) {
+	switch {
+	case m.Trust == client.TrustStop:
+		p.Trust, p.Reason = TrustStop, m.Why
+	case m.Warning != "" && p.Trust != TrustStop:
+		p.Trust, p.Reason = TrustChanged, m.Warning
 	}
+}
+
+func (c *Core) notes(k *Call, q *ChatID) (*NoteList, error) {
+	device, err := c.device()
+	if err != nil {
+		return nil, err
+	}
+	all, err := device.Notes(k.Ctx, q.Chat)
+	if err != nil {
+		return nil, err
+	}
+	l := new(NoteList)
+	for _, n := range all {
+		l.Notes = append(l.Notes, Note{Time: millis(n.Time), Text: n.Text})
+	}
+	return l, nil
 }
 
 // changeMembers does something to who is in a chat and gives who is then.

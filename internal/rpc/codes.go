@@ -27,10 +27,12 @@ const (
 	CodeBadCode       ErrorCode = "bad-code"     // linking: no device waits with it
 	CodeNotApproved   ErrorCode = "not-approved"
 	CodeBadRecovery   ErrorCode = "bad-recovery"
-	CodeSafety        ErrorCode = "safety"  // stopped; the text says what was found
-	CodePin           ErrorCode = "pin"     // another server answers
-	CodeDamaged       ErrorCode = "damaged" // what is stored does not open
-	CodeFull          ErrorCode = "full"    // no room on this device
+	CodeNoBackup      ErrorCode = "no-backup"
+	CodeOtherWords    ErrorCode = "other-words" // what was said are not the safety words
+	CodeSafety        ErrorCode = "safety"      // stopped; the text says what was found
+	CodePin           ErrorCode = "pin"         // another server answers
+	CodeDamaged       ErrorCode = "damaged"     // what is stored does not open
+	CodeFull          ErrorCode = "full"        // no room on this device
 
 	CodeInviteUnknown ErrorCode = "invite-unknown"
 	CodeInviteExpired ErrorCode = "invite-expired"

@@ -36,8 +36,7 @@ type Core struct {
 	sessions map[*session]bool
 	client   *client.Client // nil without a profile
 	stop     context.CancelFunc
-	busy     bool   // a profile is being made
-	recovery string // shown and not confirmed yet
+	busy     bool // a profile is being made
 	sync     SyncEvent
 	lastSync time.Time
 	revoked  bool
@@ -100,9 +99,8 @@ func (c *Core) device() (*client.Client, error) {
 // use makes device the one that interfaces work with, and keeps it up to date.
 func (c *Core) use(device *client.Client) {
 	ctx, stop := context.WithCancel(c.ctx)
-	unseen, _ := device.RecoveryKeyToShow(ctx) // a store that fails says so at once elsewhere
 	c.mu.Lock()
-	c.client, c.stop, c.recovery = device, stop, unseen
+	c.client, c.stop = device, stop
 	c.mu.Unlock()
 	go c.follow(ctx, device)
 	go c.report(ctx, device)
@@ -130,7 +128,7 @@ func (c *Core) follow(ctx context.Context, device *client.Client) {
 // present is the state as it is now.
 func (c *Core) present(ctx context.Context) (*State, error) {
 	c.mu.Lock()
-	device, revoked, recovery := c.client, c.revoked, c.recovery
+	device, revoked := c.client, c.revoked
 	c.mu.Unlock()
 	s := &State{Phase: PhaseNew, Where: c.cfg.Where, Version: c.cfg.Version, Server: c.cfg.Server}
 	if device == nil {
@@ -145,8 +143,9 @@ func (c *Core) present(ctx context.Context) (*State, error) {
 		s.Phase = PhaseRevoked
 	}
 	s.Handle, s.Account, s.Device, s.Server = st.Handle, st.Account, st.Device, st.Server.String()
-	s.RecoveryUnconfirmed = recovery != ""
-	return s, nil
+	key, err := device.RecoveryKeyToShow(ctx)
+	s.RecoveryUnconfirmed = key != ""
+	return s, err
 }
 
 // make makes a profile by begin, one at a time.

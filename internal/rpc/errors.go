@@ -42,6 +42,8 @@ var sentinels = []struct {
 	{client.ErrUnknownChat, CodeUnknownChat, ""},
 	{client.ErrUnknownPerson, CodeUnknownPerson, "check the spelling; names look like @alice"},
 	{client.ErrUnknownMessage, CodeUnknownItem, ""},
+	{client.ErrNoBackup, CodeNoBackup, "without it every conversation has to add this device anew"},
+	{client.ErrOtherWords, CodeOtherWords, "ask again, slowly; if they differ, somebody may be between you"},
 	{client.ErrNotMember, CodeNotMember, "ask a member to add you"},
 	{client.ErrRevoked, CodeRevoked, "another device of yours ended this one; link it anew"},
 	{client.ErrTooLarge, CodeTooLarge, "a text has at most 64 KiB, a file 16 GiB"},

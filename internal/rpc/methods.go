@@ -41,7 +41,9 @@ func init() {
 		"link":             on((*Core).link),
 		"link.approve":     on((*Core).approve),
 		"recover":          on((*Core).recover),
+		"recovery.show":    on((*Core).showRecovery),
 		"recovery.confirm": on((*Core).confirmRecovery),
+		"recovery.new":     on((*Core).newRecovery),
 
 		"chats":       on((*Core).chats),
 		"chat":        on((*Core).chat),
@@ -53,6 +55,7 @@ func init() {
 		"chat.draft":  on((*Core).setDraft),
 		"chat.read":   on((*Core).markRead),
 		"chat.mute":   on((*Core).setMuted),
+		"chat.notes":  on((*Core).notes),
 
 		"members":        on((*Core).members),
 		"members.add":    on((*Core).addMembers),

@@ -9,7 +9,7 @@ import (
 
 // recover makes this the newest device of an account, by its recovery key. The
 // conversations come back one after the other, as others let this device in.
-func (c *Core) recover(k *Call, q *RecoverRequest) (*State, error) {
+func (c *Core) recover(k *Call, q *RecoverRequest) (*Recovered, error) {
 	server, err := c.server(q.Server)
 	if err != nil {
 		return nil, err
@@ -18,12 +18,17 @@ func (c *Core) recover(k *Call, q *RecoverRequest) (*State, error) {
 	if err != nil {
 		return nil, &Error{CodeBadRecovery, err.Error(), "it has twelve groups of five letters and figures"}
 	}
-	s, err := c.make(k.Ctx, func(conf client.Config) (*client.Client, error) {
-		device, _, err := client.Recover(k.Ctx, conf, server, bare(q.Handle), key, client.RecoverOptions{})
+	var r client.Recovered
+	s, err := c.make(k.Ctx, func(conf client.Config) (device *client.Client, err error) {
+		opt := client.RecoverOptions{WithoutBackup: q.WithoutBackup, EndOthers: q.EndOthers}
+		device, r, err = client.Recover(k.Ctx, conf, server, bare(q.Handle), key, opt)
 		return device, err
 	})
 	if errors.Is(err, proto.NoAccount) {
 		return nil, &Error{CodeBadRecovery, "the server knows no account of this recovery key", "was it replaced by a newer one? compare it with what you wrote down"}
 	}
-	return s, err
+	if err != nil {
+		return nil, err
+	}
+	return &Recovered{State: *s, Backup: millis(r.Backup), Others: r.Others}, nil
 }

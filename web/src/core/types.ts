@@ -103,6 +103,24 @@ export interface RecoverRequest {
   handle: string;
   /** the recovery key */
   key: string;
+  /** Go on if the server has no backup: every conversation has to add the device anew. Asked for after the error no-backup. */
+  withoutBackup: boolean;
+  /** End the account's other devices once this one is back. */
+  endOthers: boolean;
+}
+
+/** Recovered is a device that came back by the recovery key. */
+export interface Recovered {
+  state: State;
+  /** when it was made; 0: there was none */
+  backup: Millis;
+  /** live devices of the account from before */
+  others: string[];
+}
+
+/** RecoveryKey is the key to be written down; "" if it was confirmed. */
+export interface RecoveryKey {
+  key: string;
 }
 
 /** Device is one device of the own account. */
@@ -252,6 +270,8 @@ export interface Member {
   self: boolean;
   role: Role;
   trust: Trust;
+  /** TrustChanged, TrustStop: why, in words */
+  reason: string;
   /** of the first device there now */
   since: Millis;
   devices: MemberDevice[];
@@ -320,6 +340,178 @@ export interface SetDraft {
 export interface MarkRead {
   chat: string;
   seq: number;
+}
+
+/** Trust is how sure this device is of a person's keys. */
+export type Trust = "verified" | "checked" | "changed" | "stop";
+
+/** Person is a contact. */
+export interface Person {
+  handle: string;
+  account: string;
+  self: boolean;
+  trust: Trust;
+  /** TrustChanged, TrustStop: why, in words */
+  reason: string;
+  devices: number;
+  /** When safety words were last compared. */
+  verified: Millis;
+  /** Chat.id of the direct conversation, "" if none */
+  chat: string;
+}
+
+/** PersonList is the contacts by handle. */
+export interface PersonList {
+  people: Person[];
+}
+
+/** PersonName names somebody. */
+export interface PersonName {
+  handle: string;
+}
+
+/** PersonDetail is everything known of somebody's keys. */
+export interface PersonDetail {
+  person: Person;
+  /** What both read to each other: twelve words of one list, or digits instead; the same on both sides. None for oneself. */
+  words: string[];
+  digits: string;
+  /** TrustStop: what to do, in words */
+  fix: string;
+  /** When the log was last compared. */
+  checked: Millis;
+  /** newest first */
+  history: PersonEvent[];
+}
+
+/** PersonEventKind is what happened to somebody's keys. */
+export type PersonEventKind = "began" | "added" | "revoked" | "rotated" | "recovery" | "reset" | "refused" | "verified" | "ended";
+
+/** PersonEvent is one change of somebody's keys. */
+export interface PersonEvent {
+  kind: PersonEventKind;
+  time: Millis;
+  device: string;
+  /** by a device or the recovery key of the account */
+  signed: boolean;
+  /** English; interfaces translate the kind */
+  text: string;
+}
+
+/** Verify records that the safety words were compared, or takes it back. */
+export interface Verify {
+  handle: string;
+  yes: boolean;
+  /** The words or digits as the other read them, to be compared here; "" if a person compared them. */
+  said: string;
+}
+
+/** Note is a line about somebody's keys in a conversation's timeline. */
+export interface Note {
+  time: Millis;
+  text: string;
+}
+
+/** NoteList is what changed with the keys of a conversation's people, oldest first. */
+export interface NoteList {
+  notes: Note[];
+}
+
+/** InviteRequest makes an invitation; admins of the server may. */
+export interface InviteRequest {
+  /** 0: 1 */
+  uses: number;
+  /** 0: 7 */
+  days: number;
+}
+
+/** Invite is an invitation link. */
+export interface Invite {
+  link: string;
+  expires: Millis;
+}
+
+/** SearchRequest looks through every message on this device: parts of words, in any case, with or without accents; several words must all be there. */
+export interface SearchRequest {
+  text: string;
+  /** only there */
+  chat?: string;
+  /** only of this handle */
+  from?: string;
+  /** at most 100; 0: 30 */
+  limit?: number;
+  /** Where the answer before ended. */
+  cursor?: string;
+}
+
+/** SearchResult is what was found, newest first. */
+export interface SearchResult {
+  hits: SearchHit[];
+  /** "" at the end */
+  cursor: string;
+}
+
+/** SearchHit is one message found. */
+export interface SearchHit {
+  message: Message;
+  /** Where in the body, in UTF-16 code units as scripts count, [begin, end) each. */
+  ranges: [number, number][];
+}
+
+/** Settings is what an interface wants to be remembered on this device. At most 100 entries of 4 KiB. */
+export interface Settings {
+  values: Record<string, string>;
+}
+
+/** SyncEvent tells how the connection stands. */
+export interface SyncEvent {
+  online: boolean;
+  syncing: boolean;
+  outbox: number;
+}
+
+/** ChatsEvent gives the conversations that changed as they are now. */
+export interface ChatsEvent {
+  chats: Chat[];
+  /** ids of those no longer listed */
+  gone: string[];
+}
+
+/** MessagesEvent tells what changed within a conversation. */
+export interface MessagesEvent {
+  chat: string;
+  /** new, changed or gone; empty: anything, or what waits */
+  seqs: number[];
+}
+
+/** NewMessageEvent is a message that came from somebody else. */
+export interface NewMessageEvent {
+  message: Message;
+  chat: Chat;
+}
+
+/** Alarm is something that stopped this device for safety. */
+export interface Alarm {
+  /** Chat.id, "" if it concerns the account or the server */
+  chat: string;
+  reason: string;
+  fix: string;
+  /** where the proof is, "" if there is none */
+  evidence: string;
+}
+
+/** AlarmList is the alarms that stand. */
+export interface AlarmList {
+  alarms: Alarm[];
+}
+
+/** Error is why a call failed. */
+export interface Error {
+  code: ErrorCode;
+  /** English; interfaces translate the code */
+  text: string;
+  /** what to do */
+  hint: string;
 }
 
 /** MessageKind is what a message is. */
@@ -515,160 +707,8 @@ export interface FileChunk {
   total: number;
 }
 
-/** Trust is how sure this device is of a person's keys. */
-export type Trust = "verified" | "checked" | "changed" | "stop";
-
-/** Person is a contact. */
-export interface Person {
-  handle: string;
-  account: string;
-  self: boolean;
-  trust: Trust;
-  /** TrustChanged, TrustStop: why, in words */
-  reason: string;
-  devices: number;
-  /** When safety words were last compared. */
-  verified: Millis;
-  /** Chat.id of the direct conversation, "" if none */
-  chat: string;
-}
-
-/** PersonList is the contacts by handle. */
-export interface PersonList {
-  people: Person[];
-}
-
-/** PersonName names somebody. */
-export interface PersonName {
-  handle: string;
-}
-
-/** PersonDetail is everything known of somebody's keys. */
-export interface PersonDetail {
-  person: Person;
-  /** What both read to each other: twelve words of one list, the same on both sides. */
-  words: string[];
-  /** newest first */
-  history: PersonEvent[];
-  /** Chat.id of those shared */
-  chats: string[];
-}
-
-/** PersonEventKind is what happened to somebody's keys. */
-export type PersonEventKind = "began" | "added" | "revoked" | "rotated" | "recovery" | "reset" | "verified" | "ended";
-
-/** PersonEvent is one change of somebody's keys. */
-export interface PersonEvent {
-  kind: PersonEventKind;
-  time: Millis;
-  device: string;
-}
-
-/** Verify records that the safety words were compared, or takes it back. */
-export interface Verify {
-  handle: string;
-  yes: boolean;
-}
-
-/** InviteRequest makes an invitation; admins of the server may. */
-export interface InviteRequest {
-  /** 0: 1 */
-  uses: number;
-  /** 0: 7 */
-  days: number;
-}
-
-/** Invite is an invitation link. */
-export interface Invite {
-  link: string;
-  expires: Millis;
-}
-
-/** SearchRequest looks through every message on this device: parts of words, in any case, with or without accents; several words must all be there. */
-export interface SearchRequest {
-  text: string;
-  /** only there */
-  chat?: string;
-  /** only of this handle */
-  from?: string;
-  /** at most 100; 0: 30 */
-  limit?: number;
-  /** Where the answer before ended. */
-  cursor?: string;
-}
-
-/** SearchResult is what was found, newest first. */
-export interface SearchResult {
-  hits: SearchHit[];
-  /** "" at the end */
-  cursor: string;
-}
-
-/** SearchHit is one message found. */
-export interface SearchHit {
-  message: Message;
-  /** Where in the body, in UTF-16 code units as scripts count, [begin, end) each. */
-  ranges: [number, number][];
-}
-
-/** Settings is what an interface wants to be remembered on this device. At most 100 entries of 4 KiB. */
-export interface Settings {
-  values: Record<string, string>;
-}
-
-/** SyncEvent tells how the connection stands. */
-export interface SyncEvent {
-  online: boolean;
-  syncing: boolean;
-  outbox: number;
-}
-
-/** ChatsEvent gives the conversations that changed as they are now. */
-export interface ChatsEvent {
-  chats: Chat[];
-  /** ids of those no longer listed */
-  gone: string[];
-}
-
-/** MessagesEvent tells what changed within a conversation. */
-export interface MessagesEvent {
-  chat: string;
-  /** new, changed or gone; empty: anything, or what waits */
-  seqs: number[];
-}
-
-/** NewMessageEvent is a message that came from somebody else. */
-export interface NewMessageEvent {
-  message: Message;
-  chat: Chat;
-}
-
-/** Alarm is something that stopped this device for safety. */
-export interface Alarm {
-  /** Chat.id, "" if it concerns the account or the server */
-  chat: string;
-  reason: string;
-  fix: string;
-  /** where the proof is, "" if there is none */
-  evidence: string;
-}
-
-/** AlarmList is the alarms that stand. */
-export interface AlarmList {
-  alarms: Alarm[];
-}
-
-/** Error is why a call failed. */
-export interface Error {
-  code: ErrorCode;
-  /** English; interfaces translate the code */
-  text: string;
-  /** what to do */
-  hint: string;
-}
-
 /** ErrorCode is the closed list of why a call fails. */
-export type ErrorCode = "bad-request" | "internal" | "cancelled" | "disconnected" | "unsupported" | "no-profile" | "has-profile" | "unreachable" | "unknown-chat" | "unknown-person" | "unknown-message" | "not-member" | "revoked" | "too-large" | "forbidden" | "exists" | "bad-name" | "bad-invite" | "other-server" | "bad-code" | "not-approved" | "bad-recovery" | "safety" | "pin" | "damaged" | "full" | "invite-unknown" | "invite-expired" | "invite-used" | "name-taken" | "throttled" | "busy" | "server-full" | "quota" | "none-left" | "gone" | "refused";
+export type ErrorCode = "bad-request" | "internal" | "cancelled" | "disconnected" | "unsupported" | "no-profile" | "has-profile" | "unreachable" | "unknown-chat" | "unknown-person" | "unknown-message" | "not-member" | "revoked" | "too-large" | "forbidden" | "exists" | "bad-name" | "bad-invite" | "other-server" | "bad-code" | "not-approved" | "bad-recovery" | "no-backup" | "other-words" | "safety" | "pin" | "damaged" | "full" | "invite-unknown" | "invite-expired" | "invite-used" | "name-taken" | "throttled" | "busy" | "server-full" | "quota" | "none-left" | "gone" | "refused";
 
 /** Kind is what a frame is. */
 export type Kind = "call" | "ok" | "err" | "event" | "cancel";
@@ -683,6 +723,7 @@ export interface Methods {
   "chat.leave": { call: ChatID; ok: Chat };
   "chat.mute": { call: SetMuted; ok: Chat };
   "chat.new": { call: NewChat; ok: Chat };
+  "chat.notes": { call: ChatID; ok: NoteList };
   "chat.open": { call: OpenChat; ok: Chat };
   "chat.read": { call: MarkRead; ok: Empty };
   "chat.rename": { call: Rename; ok: Chat };
@@ -707,8 +748,10 @@ export interface Methods {
   "people": { call: Empty; ok: PersonList };
   "person": { call: PersonName; ok: PersonDetail };
   "person.verify": { call: Verify; ok: PersonDetail };
-  "recover": { call: RecoverRequest; ok: State };
+  "recover": { call: RecoverRequest; ok: Recovered };
   "recovery.confirm": { call: RecoveryConfirm; ok: Confirmed };
+  "recovery.new": { call: Empty; ok: RecoveryKey };
+  "recovery.show": { call: Empty; ok: RecoveryKey };
   "search": { call: SearchRequest; ok: SearchResult };
   "settings": { call: Empty; ok: Settings };
   "settings.set": { call: Settings; ok: Settings };
