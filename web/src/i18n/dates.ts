@@ -2,11 +2,14 @@
 // since 1970 in the person's own time zone.
 import { language, t } from './index';
 
+/** English dates are written so that nobody takes the month for the day. */
+const locale = (): string => (language === 'en' ? 'en-GB' : language);
+
 const cache = new Map<string, Intl.DateTimeFormat>();
 function format(options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat {
   const key = language + JSON.stringify(options);
   let f = cache.get(key);
-  if (!f) cache.set(key, (f = new Intl.DateTimeFormat(language, options)));
+  if (!f) cache.set(key, (f = new Intl.DateTimeFormat(locale(), options)));
   return f;
 }
 
@@ -40,6 +43,11 @@ export function day(at: number, now = Date.now()): string {
 
 export const longDate = (at: number): string =>
   format({ day: 'numeric', month: 'long', year: 'numeric' }).format(at);
+/** A day where there is little room: without the year if it is this one. */
+export const briefDate = (at: number, now = Date.now()): string =>
+  new Date(at).getFullYear() === new Date(now).getFullYear()
+    ? format({ day: 'numeric', month: 'long' }).format(at)
+    : longDate(at);
 export const fullDate = (at: number): string =>
   capital(format({ weekday: 'long', day: 'numeric', month: 'long', year: 'numeric' }).format(at));
 

@@ -1,0 +1,21 @@
+// The interface with a core of memory, to be looked at: ?scene=NAME chooses the data.
+import { mount } from 'svelte';
+import '../../src/tokens.css';
+import '../../src/base.css';
+import App from '../../src/pages/App.svelte';
+import { start } from '../../src/start';
+import { app } from '../../src/state/app.svelte';
+import { alarm, long, world } from '../scenes';
+import { FakeCore } from '../fake';
+
+const scene = new URLSearchParams(location.search).get('scene') ?? 'world';
+const core = scene === 'empty' || scene === 'new' ? new FakeCore() : world();
+if (scene === 'alarm') alarm(core);
+if (scene === 'long') long(core, 100_000);
+if (scene === 'new') core.state = { ...core.state, phase: 'new' };
+if (scene === 'offline') core.status = { ...core.status, online: false, outbox: 2 };
+Object.assign(globalThis, { core, app });
+
+await start();
+mount(App, { target: document.getElementById('app')! });
+await app.begin(() => Promise.resolve(core.client()));
