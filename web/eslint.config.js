@@ -56,7 +56,18 @@ const arrows = (folder, forbidden) => ({
 });
 
 export default ts.config(
-  { ignores: ['dist/', 'node_modules/', 'src/i18n/gen/', 'src/core/', 'e2e/out/', 'test/planted/'] },
+  {
+    ignores: [
+      'core/',
+      'pack/',
+      'dist/',
+      'node_modules/',
+      'src/i18n/gen/',
+      'src/core/',
+      'e2e/out/',
+      'test/planted/',
+    ],
+  },
   ...ts.configs.recommended,
   ...svelte.configs.recommended,
   {

@@ -1,15 +1,17 @@
-// Writes dist/manifest.json: the SHA-256 of every file of the built interface, the
-// core included when it has been built. Refuses foreign addresses and too much.
+// Writes dist/manifest.json: the SHA-256 of every file of the built interface. The
+// server adds those of the core. Refuses foreign addresses and too much; with --all
+// the core is weighed as well.
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { brotliCompressSync, brotliDecompressSync, constants } from 'node:zlib';
+import { brotliCompressSync, constants } from 'node:zlib';
 
 const dist = new URL('../dist/', import.meta.url);
 const limit = 1_600_000; // bytes of brotli, all files and the core together
 const uiLimit = 300_000; // the same without the core
 const standards = ['http://www.w3.org/']; // names of standards, never fetched
 
-const packed = new URL('../core/core.wasm.br', import.meta.url);
+const packed = new URL('../core/core.wasm.br', import.meta.url); // built by make, not committed
+const starter = new URL('../core/wasm_exec.js', import.meta.url);
 
 const names = readdirSync(dist, { recursive: true, withFileTypes: true })
   .filter((f) => f.isFile())
@@ -30,13 +32,7 @@ for (const name of names) {
   if (/^\/\/# sourceMappingURL/m.test(bytes.toString('latin1'))) wrong.push(`${name} names a source map`);
 }
 
-if (existsSync(packed)) {
-  const bytes = readFileSync(packed);
-  const start = readFileSync(new URL('../core/wasm_exec.js', import.meta.url));
-  files['core.wasm'] = createHash('sha256').update(brotliDecompressSync(bytes)).digest('hex');
-  files['wasm_exec.js'] = createHash('sha256').update(start).digest('hex');
-  core = bytes.length + brotli(start);
-}
+if (existsSync(packed)) core = readFileSync(packed).length + brotli(readFileSync(starter));
 
 function brotli(bytes) {
   return brotliCompressSync(bytes, { params: { [constants.BROTLI_PARAM_QUALITY]: 11 } }).length;

@@ -8,7 +8,9 @@ export const minute = 60_000;
 export const hour = 60 * minute;
 export const day = 24 * hour;
 
-type Handlers = { [M in keyof T.Methods]?: (q: T.Methods[M]['call']) => T.Methods[M]['ok'] | Promise<T.Methods[M]['ok']> };
+type Handlers = {
+  [M in keyof T.Methods]?: (q: T.Methods[M]['call']) => T.Methods[M]['ok'] | Promise<T.Methods[M]['ok']>;
+};
 
 export class Refused extends Error {
   constructor(readonly code: T.ErrorCode) {
@@ -28,7 +30,12 @@ export const hex = (seed: string, n = 32): string => {
 
 let count = 0;
 
-export const message = (chat: string, from: string, body: string, over: Partial<T.Message> = {}): T.Message => ({
+export const message = (
+  chat: string,
+  from: string,
+  body: string,
+  over: Partial<T.Message> = {},
+): T.Message => ({
   id: hex('m' + ++count),
   chat,
   seq: count,
@@ -80,7 +87,9 @@ export const person = (handle: string, over: Partial<T.Person> = {}): T.Person =
   ...over,
 });
 
-const words = 'lantern orchard copper river winter bridge saffron harbour meadow anchor violet timber'.split(' ');
+const words = 'lantern orchard copper river winter bridge saffron harbour meadow anchor violet timber'.split(
+  ' ',
+);
 
 /** A core whose data tests may change; fire() tells the interface. */
 export class FakeCore implements Port {
@@ -105,7 +114,10 @@ export class FakeCore implements Port {
       size: 48_211,
       root: hex('root', 64),
       policy: '2 of 3',
-      witnesses: ['Uni Gent', 'Ville de Lyon', 'Digitalcourage'].map((name) => ({ name, time: Date.now() - hour })),
+      witnesses: ['Uni Gent', 'Ville de Lyon', 'Digitalcourage'].map((name) => ({
+        name,
+        time: Date.now() - hour,
+      })),
       witnessed: true,
     },
     warnings: [],
@@ -144,9 +156,11 @@ export class FakeCore implements Port {
     await Promise.resolve();
     try {
       if (method === 'attachment.read') await this.#chunks(f);
-      if (method === 'link') this.onframe({ id: f.id, kind: 'event', method: 'link.code', payload: { code: linkCode } });
+      if (method === 'link')
+        this.onframe({ id: f.id, kind: 'event', method: 'link.code', payload: { code: linkCode } });
       if (method === 'link') return; // until it is approved
-      if (method === 'link.approve') await this.#ask(f, 'approve.confirm', { device: hex('new'), code: linkCode });
+      if (method === 'link.approve')
+        await this.#ask(f, 'approve.confirm', { device: hex('new'), code: linkCode });
       const h = this.handlers[method] as ((q: unknown) => unknown) | undefined;
       if (!h) throw new Refused('unsupported');
       this.onframe({ id: f.id, kind: 'ok', payload: structuredClone(await h(f.payload)) });
@@ -202,7 +216,12 @@ export class FakeCore implements Port {
   #detail(handle: string): T.PersonDetail {
     const p = this.people.find((x) => x.handle === handle);
     if (!p) throw new Refused('unknown-person');
-    return { person: p, words, history: this.history[handle] ?? [], chats: this.chats.filter((c) => c.kind === 'group').map((c) => c.id) };
+    return {
+      person: p,
+      words,
+      history: this.history[handle] ?? [],
+      chats: this.chats.filter((c) => c.kind === 'group').map((c) => c.id),
+    };
   }
 
   #page(q: T.MessagesRequest): T.MessagesPage {
@@ -239,9 +258,17 @@ export class FakeCore implements Port {
       'settings.set': (q) => ({ values: Object.assign(this.settings, q.values) }),
       'invite.inspect': (q) => {
         if (!q.invite.includes('/join#')) throw new Refused('bad-invite');
-        return { server: 'https://chat.example', expires: Date.now() + 7 * day, expired: false, otherServer: false };
+        return {
+          server: 'https://chat.example',
+          expires: Date.now() + 7 * day,
+          expired: false,
+          otherServer: false,
+        };
       },
-      'invite.make': () => ({ link: `https://chat.example/join#${hex('invite', 88)}`, expires: Date.now() + 7 * day }),
+      'invite.make': () => ({
+        link: `https://chat.example/join#${hex('invite', 88)}`,
+        expires: Date.now() + 7 * day,
+      }),
       join: (q) => {
         if (q.handle === 'taken') throw new Refused('name-taken');
         this.state = { ...this.state, phase: 'ready', handle: q.handle, recoveryUnconfirmed: true };
@@ -262,7 +289,8 @@ export class FakeCore implements Port {
       },
       'chat.open': (q) => {
         const id = '@' + q.person;
-        if (!this.chats.some((c) => c.id === id)) this.chats.push(chat(id, { state: 'planned', time: Date.now() }));
+        if (!this.chats.some((c) => c.id === id))
+          this.chats.push(chat(id, { state: 'planned', time: Date.now() }));
         return this.#chat(id);
       },
       'chat.leave': (q) => this.#change(q.chat, { state: 'left' }),
@@ -286,7 +314,9 @@ export class FakeCore implements Port {
         return this.#members(q.chat);
       },
       messages: (q) => this.#page(q),
-      'messages.get': (q) => ({ messages: (this.messages[q.chat] ?? []).filter((m) => q.seqs.includes(m.seq)) }),
+      'messages.get': (q) => ({
+        messages: (this.messages[q.chat] ?? []).filter((m) => q.seqs.includes(m.seq)),
+      }),
       'message.send': (q) => {
         const answered = this.messages[q.chat]?.find((m) => m.id === q.reply);
         const m = message(q.chat, this.state.handle, q.body, {
@@ -306,14 +336,19 @@ export class FakeCore implements Port {
         if (q.emoji) m.reactions.push({ emoji: q.emoji, by: [this.state.handle], own: true });
         return this.#touched(m);
       },
-      'message.edit': (q) => this.#touched(Object.assign(this.#message(q), { body: q.body, edited: Date.now() })),
+      'message.edit': (q) =>
+        this.#touched(Object.assign(this.#message(q), { body: q.body, edited: Date.now() })),
       'message.delete': (q) =>
-        this.#touched(Object.assign(this.#message(q), { kind: 'gone', body: '', attachments: [], reactions: [] })),
+        this.#touched(
+          Object.assign(this.#message(q), { kind: 'gone', body: '', attachments: [], reactions: [] }),
+        ),
       'attachment.read': (q) => this.#message(q).attachments[q.index]!,
       search: (q) => {
         const hits = Object.values(this.messages)
           .flat()
-          .filter((m) => (!q.chat || m.chat === q.chat) && m.body.toLowerCase().includes(q.text.toLowerCase()))
+          .filter(
+            (m) => (!q.chat || m.chat === q.chat) && m.body.toLowerCase().includes(q.text.toLowerCase()),
+          )
           .sort((a, b) => b.time - a.time)
           .slice(0, q.limit ?? 30)
           .map((m): T.SearchHit => {

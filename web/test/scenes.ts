@@ -11,7 +11,8 @@ export const at = (daysAgo: number, clock: string): number => {
 export const picture =
   'iVBORw0KGgoAAAANSUhEUgAAABAAAAAJCAIAAAC0SDtlAAAAKUlEQVR42mN4/fIlSYiBVA0M5Gh48fw5SYjhOQgQr+EVCJCkgYFUDQAFqZ+zT7HkqwAAAABJRU5ErkJggg==';
 
-const bytes = (base64: string): Uint8Array<ArrayBuffer> => Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
+const bytes = (base64: string): Uint8Array<ArrayBuffer> =>
+  Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
 
 export function world(): FakeCore {
   const core = new FakeCore();
@@ -44,7 +45,13 @@ export function world(): FakeCore {
     ['@siobhan.byrne', 2, '16:00', 'siobhan.byrne: ', {}],
     ['Bauausschuss', 2, '15:00', 'jonas.weber: Protokoll folgt am Montag', { people: 9, muted: true }],
     ['@matteo.ricci', 3, '11:00', 'matteo.ricci: Va bene, grazie', { trust: 'verified' }],
-    ['Support informatique', 3, '10:00', 'amelie: resolved, thank you', { people: 3, draft: 'One more thing about the printer' }],
+    [
+      'Support informatique',
+      3,
+      '10:00',
+      'amelie: resolved, thank you',
+      { people: 3, draft: 'One more thing about the printer' },
+    ],
     ['@elin.sjoberg', 4, '09:00', 'elin.sjoberg: Signed. Sending the copy back.', {}],
     ['Rédaction du rapport', 10, '12:00', 'amelie: v7 est en ligne', { people: 5 }],
   ];
@@ -56,7 +63,9 @@ export function world(): FakeCore {
     if (id === '@siobhan.byrne')
       Object.assign(m, {
         kind: 'voice',
-        attachments: [{ name: 'voice.webm', mediaType: 'audio/webm', size: 52_000, sha256: '', duration: 42_000 }],
+        attachments: [
+          { name: 'voice.webm', mediaType: 'audio/webm', size: 52_000, sha256: '', duration: 42_000 },
+        ],
       });
     core.messages[id] = [m];
     c.last = last(m);
@@ -78,18 +87,33 @@ function direct(core: FakeCore, handle: string): Chat {
   put(handle, 1, '17:58', 'Der Vermieter hat den Plan geschickt. Passt die Fläche für den Empfang?');
   put(handle, 1, '17:58', '', {
     kind: 'attachment',
-    attachments: [{ name: 'Plan Erdgeschoss.png', mediaType: 'image/png', size: 84_000, sha256: '', duration: 0 }],
+    attachments: [
+      { name: 'Plan Erdgeschoss.png', mediaType: 'image/png', size: 84_000, sha256: '', duration: 0 },
+    ],
   });
   put('', 1, '18:20', '', {
     kind: 'event',
     event: { kind: 'device', by: handle, people: [handle], text: '', number: 0 },
   });
-  put('amelie', 0, '09:36', 'Bonjour Jonas ! Oui, 31 m² à l’accueil, c’est suffisant. La commission est d’accord.');
-  const mine = put('amelie', 0, '09:36', 'Je dépose le contrat relu dans **Siège**, il reste la clause 9 à confirmer.', {
-    readBy: [handle],
-    reactions: [{ emoji: '👍', by: [handle], own: false }],
+  put(
+    'amelie',
+    0,
+    '09:36',
+    'Bonjour Jonas ! Oui, 31 m² à l’accueil, c’est suffisant. La commission est d’accord.',
+  );
+  const mine = put(
+    'amelie',
+    0,
+    '09:36',
+    'Je dépose le contrat relu dans **Siège**, il reste la clause 9 à confirmer.',
+    {
+      readBy: [handle],
+      reactions: [{ emoji: '👍', by: [handle], own: false }],
+    },
+  );
+  put(handle, 0, '09:41', 'Klausel 9 ist geprüft: Kündigungsfrist sechs Monate, beidseitig.', {
+    reply: quote(mine),
   });
-  put(handle, 0, '09:41', 'Klausel 9 ist geprüft: Kündigungsfrist sechs Monate, beidseitig.', { reply: quote(mine) });
   const end = put(handle, 0, '09:41', 'Perfekt, dann unterschreibe ich heute.');
   core.messages[id] = m;
   return chat(id, {
@@ -108,30 +132,53 @@ function group(core: FakeCore, id: string): void {
     member('jonas.weber', { trust: 'verified', role: 'admin' }),
     member('lotte.de-vries', { trust: 'verified' }),
     member('marek', { trust: 'changed' }),
-    member('siobhan.byrne', { devices: [{ id: hex('x'), since: Date.now() - hour, warning: 'not in the log yet' }] }),
+    member('siobhan.byrne', {
+      devices: [{ id: hex('x'), since: Date.now() - hour, warning: 'not in the log yet' }],
+    }),
   ];
   const all = core.messages[id]!;
   const time = all[0]!.time;
   const put = (from: string, minutes: number, body: string, over: Partial<Message> = {}) =>
     message(id, from, body, { time: time - minutes * minute, own: from === 'amelie', ...over });
   const before = [
-    put('amelie', 900, '', { kind: 'event', event: { kind: 'created', by: 'amelie', people: [], text: '', number: 0 } }),
+    put('amelie', 900, '', {
+      kind: 'event',
+      event: { kind: 'created', by: 'amelie', people: [], text: '', number: 0 },
+    }),
     put('amelie', 899, '', {
       kind: 'event',
       event: { kind: 'added', by: 'amelie', people: ['ines', 'jonas.weber', 'marek'], text: '', number: 0 },
     }),
-    put('ines', 60, 'Ordre du jour :\n\n1. Avis de la commission\n2. Vote\n3. Divers\n\n> La séance est ouverte à 14 h.'),
-    put('marek', 58, 'I cannot come, @amelie please vote for me. Details: https://chat.example/agenda_(draft).'),
+    put(
+      'ines',
+      60,
+      'Ordre du jour :\n\n1. Avis de la commission\n2. Vote\n3. Divers\n\n> La séance est ouverte à 14 h.',
+    ),
+    put(
+      'marek',
+      58,
+      'I cannot come, @amelie please vote for me. Details: https://chat.example/agenda_(draft).',
+    ),
     put('siobhan.byrne', 40, '', { kind: 'unreadable' }),
     put('lotte.de-vries', 30, '', { kind: 'gone' }),
-    put('amelie', 20, 'The `quorum` is *four*, we are ~~five~~ **six**.\n```\nvotes = 4\n```', { edited: time - 19 * minute }),
+    put('amelie', 20, 'The `quorum` is *four*, we are ~~five~~ **six**.\n```\nvotes = 4\n```', {
+      edited: time - 19 * minute,
+    }),
     put('jonas.weber', 10, '', {
       kind: 'voice',
-      attachments: [{ name: 'voice.webm', mediaType: 'audio/webm', size: 30_000, sha256: '', duration: 27_000 }],
+      attachments: [
+        { name: 'voice.webm', mediaType: 'audio/webm', size: 30_000, sha256: '', duration: 27_000 },
+      ],
     }),
     put('jonas.weber', 9, 'Hier der Entwurf.', {
       attachments: [
-        { name: 'Protokoll 17-11 — Entwurf mit einem sehr langen Namen.docx', mediaType: '', size: 96_000, sha256: '', duration: 0 },
+        {
+          name: 'Protokoll 17-11 — Entwurf mit einem sehr langen Namen.docx',
+          mediaType: '',
+          size: 96_000,
+          sha256: '',
+          duration: 0,
+        },
       ],
     }),
   ];
@@ -149,7 +196,14 @@ export function alarm(core: FakeCore): void {
   const p = core.people.find((x) => x.handle === c.person)!;
   p.trust = 'stop';
   p.reason = c.stopped;
-  core.alarms = [{ chat: c.id, reason: c.stopped, fix: 'compare safety words before you write again', evidence: 'evidence/split' }];
+  core.alarms = [
+    {
+      chat: c.id,
+      reason: c.stopped,
+      fix: 'compare safety words before you write again',
+      evidence: 'evidence/split',
+    },
+  ];
   core.history[c.person]!.unshift({ kind: 'reset', time: at(0, '09:44'), device: '' });
 }
 
@@ -158,11 +212,16 @@ export function long(core: FakeCore, n: number): string {
   const id = 'Archive';
   const start = Date.now() - n * minute;
   core.messages[id] = Array.from({ length: n }, (_, i) =>
-    message(id, ['ines', 'marek', 'amelie', 'jonas.weber'][(i >> 2) % 4]!, `Message ${i + 1}. ${'word '.repeat((i * 7) % 40)}`, {
-      seq: i + 1,
-      time: start + i * minute,
-      own: (i >> 2) % 4 === 2,
-    }),
+    message(
+      id,
+      ['ines', 'marek', 'amelie', 'jonas.weber'][(i >> 2) % 4]!,
+      `Message ${i + 1}. ${'word '.repeat((i * 7) % 40)}`,
+      {
+        seq: i + 1,
+        time: start + i * minute,
+        own: (i >> 2) % 4 === 2,
+      },
+    ),
   );
   const end = core.messages[id]!.at(-1)!;
   core.chats.push(chat(id, { time: end.time, last: last(end), read: n, people: 4 }));

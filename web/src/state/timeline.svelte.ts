@@ -197,6 +197,7 @@ class Timeline {
     const chat = this.chat;
     const reply = this.replyTo;
     this.replyTo = null;
+    this.firstNew = '';
     const id = ++this.#upload;
     const stop = new AbortController();
     const names = files.map((f) => f.name);
