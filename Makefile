@@ -36,7 +36,7 @@ soak: build ## 1,000 messages, 20 attachments (one of 1 GiB), kill -9 every few 
 
 bench: setup ## the figures of bench/; those of MLS and of the log go to docs/ and take long
 	$(GO) test ./bench/server ./bench/delivery -run '^$$' -bench . -benchtime 1x -timeout 0 -v
-	$(GO) test ./bench/kt -run TestReport -count=1 -timeout 0 -v -args -report $(CURDIR)/docs/transparency.md
+	$(GO) test ./bench/kt -run TestReport -count=1 -timeout 0 -v -args -report $(CURDIR)/docs/transparency.md -accounts 10000000
 	$(GO) test ./bench/mls -run TestReport -count=1 -timeout 0 -v -args -report $(CURDIR)/docs/benchmarks.md
 
 setup: ## says what is missing on this machine, and how to get it

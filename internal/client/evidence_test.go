@@ -286,3 +286,45 @@ func TestALieIsProvedOnceTheTruthIsTold(t *testing.T) {
 		t.Errorf("bob reads on: %q", got)
 	}
 }
+
+// TestALogThatIsWithheldIsAnAlarm: the server signed more of its log for
+// somebody else than it shows this device within a day.
+func TestALogThatIsWithheldIsAnAlarm(t *testing.T) {
+	w := newWorld(t)
+	alice := w.person("alice")
+	alice.sync()
+	seed := w.key.Seed("log")
+	signer, err := kt.NewNoteSigner("test", seed[:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	hear := func(size uint64) {
+		t.Helper()
+		err := alice.step(t.Context(), func(tx *tx) error {
+			w := &word{Note: signer.SignCheckpoint(size, kt.Hash{1})}
+			return tx.hearNote(proto.ConversationID{9}, proto.AccountID{3}, w, kt.TreeHead{Origin: "test", Size: size, Root: kt.Hash{1}})
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range uint64(2 * maxNotes) { // bounded, whatever is heard
+		hear(1000 + i)
+	}
+	alice.sync()
+	var notes int
+	err = alice.step(t.Context(), func(tx *tx) error {
+		all, err := tx.list("translog/note/", "", 0)
+		notes = len(all)
+		return err
+	})
+	if err != nil || notes != maxNotes {
+		t.Errorf("%d notes are kept, %v", notes, err)
+	}
+	w.clock.advance(25 * time.Hour)
+	wantLogAlarm(t, alice.Sync(t.Context()), "withholds its log")
+	s, err := alice.Status(t.Context())
+	if err != nil || len(s.Warnings) == 0 {
+		t.Errorf("status does not say so: %+v, %v", s, err)
+	}
+}

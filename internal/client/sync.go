@@ -230,7 +230,7 @@ func (c *Client) Status(ctx context.Context) (out Status, err error) {
 		}
 		var safety *SafetyError
 		if err := t.logAlarm(); errors.As(err, &safety) {
-			out.Warnings = append(out.Warnings, "the server's log: "+safety.Reason)
+			out.Warnings = append(out.Warnings, "the server's log: "+safety.Reason+kept(safety))
 		} else if err != nil {
 			return err
 		}
@@ -265,6 +265,14 @@ func (c *Client) Status(ctx context.Context) (out Status, err error) {
 		return nil
 	})
 	return out, err
+}
+
+// kept says where the file about an alarm is.
+func kept(s *SafetyError) string {
+	if s.Evidence == "" {
+		return ""
+	}
+	return " (" + s.Evidence + ")"
 }
 
 // convWarnings lists what a person should know of a conversation.
