@@ -12,20 +12,22 @@ import (
 type WitnessSet struct {
 	Witnesses []NoteKey
 	Groups    []WitnessGroup
-	Quorum    string // QuorumNone without witnesses
+	Quorum    string    // QuorumNone without witnesses
+	Logs      []NoteKey // those it was written for; none: any
 }
 
 // ParseWitnessSet reads the text form of C2SP tlog-policy, at most 64 KiB:
 //
+//	log KEY [URL]
 //	witness NAME KEY [URL]
 //	group NAME any|all|NUMBER MEMBER…
 //	quorum NAME|none
 //
 // NAME is a name within the text; a policy itself knows witnesses by the names
-// in their keys. Lines of logs are read and returned, for the caller to compare.
-func ParseWitnessSet(text string) (set WitnessSet, logs []NoteKey, err error) {
+// in their keys.
+func ParseWitnessSet(text string) (set WitnessSet, err error) {
 	if len(text) > 64<<10 {
-		return set, nil, fmt.Errorf("kt: a policy of more than 64 KiB")
+		return set, fmt.Errorf("kt: a policy of more than 64 KiB")
 	}
 	p := policyText{names: map[string]string{}}
 	for i, line := range strings.Split(text, "\n") {
@@ -35,19 +37,18 @@ func ParseWitnessSet(text string) (set WitnessSet, logs []NoteKey, err error) {
 			continue
 		}
 		if err := p.line(fields); err != nil {
-			return WitnessSet{}, nil, fmt.Errorf("kt: line %d of the policy: %w", i+1, err)
+			return WitnessSet{}, fmt.Errorf("kt: line %d of the policy: %w", i+1, err)
 		}
 	}
 	if p.set.Quorum == "" {
-		return WitnessSet{}, nil, fmt.Errorf("kt: the policy has no line \"quorum NAME\"")
+		return WitnessSet{}, fmt.Errorf("kt: the policy has no line \"quorum NAME\"")
 	}
-	return p.set, p.logs, p.set.check()
+	return p.set, p.set.check()
 }
 
 // policyText is a text read so far.
 type policyText struct {
 	set   WitnessSet
-	logs  []NoteKey
 	names map[string]string // of the text → of the policy
 }
 
@@ -55,7 +56,7 @@ func (p *policyText) line(f []string) error {
 	switch {
 	case f[0] == "log" && (len(f) == 2 || len(f) == 3):
 		k, err := ParseLogKey(f[1])
-		p.logs = append(p.logs, k)
+		p.set.Logs = append(p.set.Logs, k)
 		return err
 	case f[0] == "witness" && (len(f) == 3 || len(f) == 4):
 		k, err := ParseWitnessKey(f[2])
@@ -126,6 +127,9 @@ func (s *WitnessSet) check() error {
 // Text returns the set as ParseWitnessSet reads it.
 func (s *WitnessSet) Text() string {
 	var b strings.Builder
+	for _, l := range s.Logs {
+		fmt.Fprintf(&b, "log %s\n", l.LogText())
+	}
 	for _, w := range s.Witnesses {
 		fmt.Fprintf(&b, "witness %s %s\n", w.Name, w.WitnessText())
 	}

@@ -73,9 +73,15 @@ func (d *duration) UnmarshalText(text []byte) error {
 type joinCommand struct {
 	Invite string `arg:"" help:"The invitation link."`
 	Handle string `placeholder:"NAME" help:"Your name on the server: letters a to z, digits, dots, dashes."`
+
+	Witnesses string `placeholder:"FILE" help:"For the first to join: the witnesses everybody here is to rely on, as C2SP tlog-policy."`
 }
 
 func (k *joinCommand) Run(e *env) error {
+	witnesses, err := readWitnesses(k.Witnesses)
+	if err != nil {
+		return err
+	}
 	inv, err := client.ParseInvitation(k.Invite)
 	k.Handle = strings.TrimPrefix(k.Handle, "@")
 	switch {
@@ -89,6 +95,7 @@ func (k *joinCommand) Run(e *env) error {
 		return usagef("leave --handle away, or write --handle "+inv.Reset, "this invitation is for @%s, whose account it makes anew", inv.Reset)
 	}
 	return e.create(func(cfg client.Config) (*client.Client, error) {
+		cfg.Witnesses = witnesses
 		c, me, err := client.Join(e.ctx, cfg, inv, k.Handle)
 		if err != nil {
 			return nil, err

@@ -35,6 +35,7 @@ type commands struct {
 	globals
 
 	Serve   serveCommand   `cmd:"" help:"Run a server; the first start prints an invitation."`
+	Witness witnessCommand `cmd:"" help:"Look after the logs of other servers: cosign what continues what was seen before."`
 	Invite  inviteCommand  `cmd:"" help:"Make an invitation for another person (admins of the server)."`
 	Join    joinCommand    `cmd:"" help:"Make an account with an invitation; this becomes its first device."`
 	Link    linkCommand    `cmd:"" help:"Make this a further device of your account: shows a code and waits."`
@@ -43,6 +44,7 @@ type commands struct {
 	Chat    chatCommands   `cmd:"" help:"Conversations and who is in them."`
 	Send    sendCommand    `cmd:"" help:"Send a message, with files if you like."`
 	Read    readCommand    `cmd:"" help:"Show the messages of a conversation."`
+	Policy  policyCommands `cmd:"" help:"Which witnesses look after the server's log."`
 	Devices deviceCommands `cmd:"" help:"The devices of your account."`
 	Veto    vetoCommand    `cmd:"" help:"Object to a new account under your name that was not you."`
 	Status  statusCommand  `cmd:"" help:"How this device stands."`

@@ -41,6 +41,9 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"server":  server,
+			"witness": witness,
+			"policy":  policyFile,
+			"until":   until,
 			"end":     end,
 			"exits":   exits,
 			"fields":  fields,
@@ -80,6 +83,51 @@ func server(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv("URL", s.URL)
 	ts.Setenv("ADDRESS", strings.TrimPrefix(s.URL, "https://"))
 	ts.Setenv("INVITE", s.Invite)
+}
+
+// witness NAME SERVER [FLAG…] starts a witness of the server's log, or starts it
+// again; it sets $NAME to its address and $NAME_KEY to its key.
+func witness(ts *testscript.TestScript, neg bool, args []string) {
+	huis, err := exec.LookPath("huis")
+	ts.Check(err)
+	name := args[0]
+	s := named(ts, name)
+	if s == nil {
+		s = &e2e.Server{Command: "witness", Huis: huis, Data: ts.MkAbs("data-" + name), Log: ts.MkAbs(name + ".log")}
+		ts.Defer(s.Kill)
+	}
+	of := named(ts, args[1])
+	s.Args = append([]string{"--name", name, "--log", of.URL + "#" + of.Fingerprint}, args[2:]...)
+	ts.Check(s.Start())
+	running.Store(ts.MkAbs(name), s)
+	ts.Setenv(name, s.URL)
+	ts.Setenv(name+"_KEY", s.Key)
+}
+
+// until COMMAND… runs the command until it succeeds, which it has to within the
+// time a start may take.
+func until(ts *testscript.TestScript, neg bool, args []string) {
+	end := time.Now().Add(e2e.ReadyWithin)
+	for {
+		err := ts.Exec(args[0], args[1:]...)
+		if err == nil {
+			return
+		}
+		if time.Now().After(end) {
+			ts.Fatalf("%v: %s", err, ts.ReadFile("stderr"))
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+}
+
+// policy FILE N NAME… writes a policy that asks for N of some witnesses.
+func policyFile(ts *testscript.TestScript, neg bool, args []string) {
+	text := ""
+	for _, name := range args[2:] {
+		text += "witness " + name + " " + named(ts, name).Key + "\n"
+	}
+	text += "group enough " + args[1] + " " + strings.Join(args[2:], " ") + "\nquorum enough\n"
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text), 0o600))
 }
 
 // end NAME [kill] stops a server, or kills it.

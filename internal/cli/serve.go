@@ -21,7 +21,9 @@ type serveCommand struct {
 	OperatorKey   string `placeholder:"FILE" help:"The key that seals names in the database (default: in the data folder)."`
 	RetentionDays int    `default:"30" placeholder:"N" help:"How long messages stay on the server (default 30 days)."`
 
-	NoWeb bool `name:"no-web" help:"Do not serve the web app."`
+	NoWeb   bool     `name:"no-web" help:"Do not serve the web app."`
+	Witness []string `sep:"none" placeholder:"URL" help:"A witness that is asked to cosign the log, as huis witness prints it; may be repeated."`
+	Peer    []string `sep:"none" placeholder:"URL" help:"Another huis server: each cosigns the other's log (say it on both); with an own certificate URL#PIN; may be repeated."`
 
 	ACMEDirectory string `name:"acme-directory" placeholder:"URL" help:"ACME authority to use instead of Let's Encrypt."`
 	ACMEEmail     string `name:"acme-email" placeholder:"ADDRESS" help:"Where the ACME authority may write to."`
@@ -45,11 +47,20 @@ func (k *serveCommand) Run(e *env) error {
 	if err != nil {
 		return err
 	}
+	witnesses, err := addresses("--witness", k.Witness)
+	if err != nil {
+		return err
+	}
+	peers, err := addresses("--peer", k.Peer)
+	if err != nil {
+		return err
+	}
 	out := &serveOutput{env: e}
 	err = serve.Run(e.ctx, serve.Config{
 		Data: k.Data, Listen: k.Listen, Host: k.Host, Cert: k.Cert, Key: k.Key,
 		ACME:        serve.ACME{Directory: k.ACMEDirectory, Email: k.ACMEEmail, Roots: roots},
 		OperatorKey: k.OperatorKey, RetentionDays: k.RetentionDays, NoWeb: k.NoWeb, Version: e.version,
+		Witnesses: witnesses, Peers: peers,
 		Event: out.event, Log: e.serverLog(),
 	})
 	if err == nil {

@@ -59,6 +59,8 @@ type world struct {
 	handler *httpapi.Handler
 	store   *servermem.Store
 	service *delivery.Service
+	// accounts is the directory, whose log this is all about.
+	accounts *directory.Service
 }
 
 func newWorld(t *testing.T) *world {
@@ -95,6 +97,7 @@ func newWorldOf(t *testing.T, key serverstore.OperatorKey, witnesses ...epochs.W
 			t.Fatal(err)
 		}
 	}
+	w.accounts = accounts
 	w.handler = httpapi.NewHandler(httpapi.Config{Directory: accounts, Delivery: w.service, Sessions: sessions, Clock: w.clock, Log: log})
 	return w
 }

@@ -489,3 +489,57 @@ func TestTheServerCannotChangeThePolicy(t *testing.T) {
 	forged.Policy.Sig[0] ^= 1
 	wantLogAlarm(t, may(join(forged, "dave", nil)), "was not signed by who invited you")
 }
+
+func TestAForkShownToOneOfTwoHasNoQuorum(t *testing.T) {
+	ctx := t.Context()
+	w := newWatched(t, "w1", "w2", "w3")
+	alice := w.admin(w.set(2, 0, 1, 2))
+	inv, err := alice.Invite(ctx, 2, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The same server, with the same keys and witnesses, shows somebody else a
+	// log in which other accounts are made. It has to have the policy too.
+	var asked []epochs.Witness
+	for _, one := range w.witnesses {
+		asked = append(asked, one)
+	}
+	fork := newWorldOf(t, w.key, asked...)
+	var policy []byte
+	err = alice.step(ctx, func(t *tx) error {
+		p, err := t.policyChain()
+		policy = p.Signed[0]
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := fork.accounts.AddToLog(ctx, kt.KindPolicy, []byte(kt.PolicyLabel), policy); err != nil {
+		t.Fatal(err)
+	}
+	fork.person("mallory")
+	err = fork.store.AddInvite(ctx, serverstore.Invite{Token: inv.Token.Hash(), Uses: 1, Expires: serverstore.MinuteOf(fork.clock.Now().Add(time.Hour))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	join := func(on *world, handle string) *device {
+		d := on.newDevice(handle)
+		c, _, err := Join(ctx, on.config(d), inv, handle)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.Client = c
+		return d
+	}
+	may := func(d *device) error { return d.vouchedNow(ctx) }
+	if err := may(join(w.world, "bob")); err != nil {
+		t.Fatal("who is shown what the witnesses saw:", err)
+	}
+	carol := join(fork, "carol")
+	if carol.inForce() != 0 {
+		t.Fatal("carol has another policy")
+	}
+	wantLogAlarm(t, may(carol), "2 have to vouch for it; none of them does now")
+	_, err = carol.NewChat(ctx, "plan", []string{"mallory"})
+	wantLogAlarm(t, err, "none of them does now")
+}

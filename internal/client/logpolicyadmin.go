@@ -181,7 +181,7 @@ func (c *Client) makeFirst(ctx context.Context) error {
 		set := kt.WitnessSet{Quorum: kt.QuorumNone}
 		text, err := t.get(wantedKey)
 		if err == nil && text != nil {
-			set, _, err = kt.ParseWitnessSet(string(text))
+			set, err = kt.ParseWitnessSet(string(text))
 		}
 		if err != nil {
 			return err
@@ -261,12 +261,18 @@ func (c *Client) putPolicy(ctx context.Context) error {
 // checkWitnesses tells why a set of witnesses cannot be asked for: if they do
 // not vouch for the log already, nobody could accept a key any more.
 func (c *Client) checkWitnesses(ctx context.Context, set kt.WitnessSet) error {
-	if set.Quorum == kt.QuorumNone {
+	if set.Quorum == kt.QuorumNone && len(set.Logs) == 0 {
 		return nil
 	}
 	k, err := c.logKeys(ctx)
 	if err != nil {
 		return err
+	}
+	if len(set.Logs) > 0 && !slices.Contains(set.Logs, k.Log) {
+		return &hinted{errors.New("this policy was written for another log"), "the key of this server's log is " + k.Log.LogText()}
+	}
+	if set.Quorum == kt.QuorumNone {
+		return nil
 	}
 	var got proto.LogHeadResponse
 	if err := c.callAnon(ctx, proto.LogHead, &proto.LogHeadRequest{}, &got); err != nil {
@@ -315,7 +321,7 @@ var errNoSigner = &hinted{errors.New("you are not one of those who may change th
 // SetPolicy makes the policy that follows the newest one in the log: other
 // witnesses, and if signers is not empty other signers, m of whom sign the next.
 func (c *Client) SetPolicy(ctx context.Context, set kt.WitnessSet, signers []kt.PolicySigner, m int) (PolicyChange, error) {
-	if err := c.syncTranslog(ctx); err != nil {
+	if err := c.maySign(ctx); err != nil {
 		return PolicyChange{}, err
 	}
 	if err := c.checkWitnesses(ctx, set); err != nil {
@@ -351,7 +357,7 @@ func (c *Client) SignPolicy(ctx context.Context, proposal string, ask func(chang
 	if err != nil {
 		return PolicyChange{}, errors.New("this is not a proposal for a witness policy")
 	}
-	if err := c.syncTranslog(ctx); err != nil {
+	if err := c.maySign(ctx); err != nil {
 		return PolicyChange{}, err
 	}
 	if err := c.checkWitnesses(ctx, s.Policy.Set()); err != nil {
@@ -375,6 +381,31 @@ func (c *Client) SignPolicy(ctx context.Context, proposal string, ask func(chang
 	return out, c.putPolicy(ctx)
 }
 
+// maySign tells why this person cannot sign the next policy.
+func (c *Client) maySign(ctx context.Context) error {
+	if err := c.syncTranslog(ctx); err != nil {
+		return err
+	}
+	return c.step(ctx, func(t *tx) error {
+		_, last, err := t.newestPolicy()
+		if err != nil {
+			return err
+		}
+		_, _, err = t.signerOf(last)
+		return err
+	})
+}
+
+// signerOf returns this person's key, and its place among a policy's signers.
+func (t *tx) signerOf(p *kt.Policy) (kt.PolicyKey, int, error) {
+	key, err := t.policyKey()
+	i := slices.IndexFunc(p.Signers, func(g kt.PolicySigner) bool { return g.Key == key.Public() })
+	if err == nil && i < 0 {
+		err = errNoSigner
+	}
+	return key, i, err
+}
+
 func (t *tx) newestPolicy() (chain policyChain, last *kt.Policy, err error) {
 	if chain, err = t.policyChain(); err != nil {
 		return chain, nil, err
@@ -392,13 +423,9 @@ func (t *tx) newestPolicy() (chain policyChain, last *kt.Policy, err error) {
 // signPolicy adds the own signature; a complete policy waits to be sent, and
 // its signer stands for it.
 func (t *tx) signPolicy(chain *policyChain, last *kt.Policy, s *kt.SignedPolicy) (PolicyChange, error) {
-	key, err := t.policyKey()
+	key, i, err := t.signerOf(last)
 	if err != nil {
 		return PolicyChange{}, err
-	}
-	i := slices.IndexFunc(last.Signers, func(g kt.PolicySigner) bool { return g.Key == key.Public() })
-	if i < 0 {
-		return PolicyChange{}, errNoSigner
 	}
 	if !slices.ContainsFunc(s.Signatures, func(g kt.PolicySignature) bool { return int(g.Signer) == i }) {
 		s.Signatures = append(s.Signatures, key.Sign(&s.Policy, uint8(i)))

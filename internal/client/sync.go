@@ -123,6 +123,9 @@ func (c *Client) syncAccount(ctx context.Context) error {
 	if err := c.settledChain(ctx, me.Account, ownChainAge); err != nil {
 		return err
 	}
+	if err := c.lookAtLog(ctx); err != nil {
+		return err
+	}
 	if err := c.publishPackages(ctx); err != nil {
 		return err
 	}

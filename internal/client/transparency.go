@@ -152,6 +152,21 @@ func (c *Client) logDue() bool {
 	return c.sessions.logSeen.IsZero() || c.now().Sub(c.sessions.logSeen).Abs() >= logInterval
 }
 
+// lookAtLog looks at the log if that is due. What it finds stays as an alarm and
+// keeps nothing else from going on.
+func (c *Client) lookAtLog(ctx context.Context) error {
+	if !c.logDue() {
+		return nil
+	}
+	err := c.syncTranslog(ctx)
+	var safety *SafetyError
+	if errors.As(err, &safety) {
+		c.cfg.Log.Warn("the server's log", "why", err)
+		return nil
+	}
+	return err
+}
+
 func (c *Client) logLooked() {
 	c.sessions.mu.Lock()
 	defer c.sessions.mu.Unlock()

@@ -20,7 +20,7 @@ const (
 	gather   = 100 * time.Millisecond // changes wait that long for others
 	patience = 2 * time.Second        // witnesses may take that long
 	askFor   = 10 * time.Second       // one request to a witness
-	retry    = 10 * time.Second       // a witness that gave nothing is asked again
+	retry    = 2 * time.Second        // a witness that gave nothing is asked again; more seldom as time goes on
 	refresh  = time.Hour              // the newest checkpoint is cosigned anew
 )
 

@@ -208,18 +208,20 @@ func (d *Device) signal(s syscall.Signal) int {
 	return len(d.running)
 }
 
-// Server is a running `huis serve` and its data folder.
+// Server is a running `huis serve`, or `huis witness`, and its data folder.
 type Server struct {
-	Huis  string
-	Wrap  []string
-	Data  string // data folder
-	Log   string // file that receives standard error, over all starts
-	Args  []string
-	Env   []string
-	Peaks *Peaks
+	Command string // "serve" if empty
+	Huis    string
+	Wrap    []string
+	Data    string // data folder
+	Log     string // file that receives standard error, over all starts
+	Args    []string
+	Env     []string
+	Peaks   *Peaks
 
 	URL, Invite, Fingerprint string // of the ready event; Invite of the first start
 	Web                      string // where a browser opens the web app, of the last start
+	Key                      string // a witness's; that of the witness inside a server with peers
 
 	mu   sync.Mutex
 	cmd  *exec.Cmd
@@ -232,7 +234,11 @@ const ReadyWithin = 20 * time.Second
 // Start starts the server and waits until it says it is ready. A second start
 // has the port of the first.
 func (s *Server) Start() error {
-	args := append([]string{"serve", "--json", "--data", s.Data}, s.Args...)
+	command := s.Command
+	if command == "" {
+		command = "serve"
+	}
+	args := append([]string{command, "--json", "--data", s.Data}, s.Args...)
 	if !slices.Contains(s.Args, "--listen") { // a port of its own, kept over all starts
 		args = append(args, "--listen", "127.0.0.1:0")
 	}
@@ -267,17 +273,17 @@ func (s *Server) Start() error {
 	case <-ready:
 		return nil
 	case <-gone:
-		return fmt.Errorf("huis serve ended with %v: %s", cmd.ProcessState, tail(s.Log))
+		return fmt.Errorf("huis %s ended with %v: %s", command, cmd.ProcessState, tail(s.Log))
 	case <-time.After(ReadyWithin):
 		s.Kill()
-		return fmt.Errorf("huis serve was not ready after %v: %s", ReadyWithin, tail(s.Log))
+		return fmt.Errorf("huis %s was not ready after %v: %s", command, ReadyWithin, tail(s.Log))
 	}
 }
 
 func (s *Server) event(o Object, ready chan<- Object) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for field, to := range map[string]*string{"url": &s.URL, "invite": &s.Invite, "fingerprint": &s.Fingerprint, "web": &s.Web} {
+	for field, to := range map[string]*string{"url": &s.URL, "invite": &s.Invite, "fingerprint": &s.Fingerprint, "web": &s.Web, "key": &s.Key, "witness": &s.Key} {
 		if v, ok := o[field].(string); ok && v != "" {
 			*to = v
 		}

@@ -33,6 +33,7 @@ type Config struct {
 	Clock     Clock
 	Log       *slog.Logger
 	Web       http.Handler // what browsers are shown beside the interface; may be nil
+	Witness   http.Handler // serves /witness/…, without that prefix; nil: nothing does
 }
 
 // Handler answers requests. Safe for concurrent use.

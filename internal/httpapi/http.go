@@ -47,6 +47,10 @@ func NewHTTP(h *Handler) *HTTP {
 	s.mux.HandleFunc("GET /v1/push", s.push)
 	s.mux.HandleFunc("GET /log/key", s.logKey)
 	s.mux.HandleFunc("GET /log/{path...}", s.logFile)
+	if h.Witness != nil {
+		s.mux.HandleFunc("GET /witness/", s.witness)
+		s.mux.HandleFunc("POST /witness/", s.witness)
+	}
 	if h.Web != nil {
 		s.mux.HandleFunc("GET /{path...}", s.web)
 		return s

@@ -56,3 +56,10 @@ func (s *HTTP) admitted(w http.ResponseWriter, r *http.Request) bool {
 	}
 	return true
 }
+
+// witness passes a request on to the witness inside this server.
+func (s *HTTP) witness(w http.ResponseWriter, r *http.Request) {
+	if s.admitted(w, r) {
+		http.StripPrefix("/witness", s.api.Witness).ServeHTTP(w, r)
+	}
+}

@@ -16,11 +16,13 @@ import (
 //	address.json       the address listened on last, so that :0 stays the same
 //	first-invitation   the first invitation's secret, until somebody has joined
 //	operator.key       seals the accounts' names (unless --operator-key)
+//	witness/           what the witness inside remembers of peers' logs
 //	tls/               the server's own key and certificate, or acme/
 const (
 	databaseFile   = "huis.db"
 	blobsFolder    = "blobs"
 	logFolder      = "log"
+	witnessFolder  = "witness"
 	lockFile       = "lock"
 	addressFile    = "address.json"
 	invitationFile = "first-invitation"
@@ -121,4 +123,4 @@ type damaged struct{ path string }
 func (d *damaged) Error() string { return filepath.Base(d.path) + " is damaged" }
 
 // errLocked says that another process holds the data folder.
-var errLocked = errors.New("another huis serve is running on this data folder")
+var errLocked = errors.New("another huis is running on this data folder")

@@ -2,7 +2,9 @@
 // and their interface, from start to stop. Start with Run.
 //
 // A server opens no connection to anybody, except for its certificate if it is
-// given a public host name.
+// given a public host name, and to the witnesses and peers it is told of.
+//
+// RunWitness runs a witness for other servers.
 package serve
 
 import (
@@ -31,6 +33,7 @@ import (
 	"codeberg.org/huis/huis/internal/delivery/store/sqlite"
 	"codeberg.org/huis/huis/internal/directory"
 	"codeberg.org/huis/huis/internal/httpapi"
+	"codeberg.org/huis/huis/internal/witness"
 	"codeberg.org/huis/huis/kt"
 )
 
@@ -61,6 +64,11 @@ type Config struct {
 
 	NoWeb   bool   // browsers are shown nothing
 	Version string // of the program, for the web app to show
+	// Witnesses are asked to cosign the log.
+	Witnesses []Address
+	// Peers are other servers: each is asked to cosign this one's log, and its
+	// log is cosigned here.
+	Peers []Address
 
 	Event    func(Event) // told of each state, one call at a time; may be nil
 	Log      *slog.Logger
@@ -75,6 +83,8 @@ type Event struct {
 	Invite      string `json:"invite,omitempty"`      // the first invitation, while nobody has joined
 	Fingerprint string `json:"fingerprint,omitempty"` // SHA-256 of the own certificate's key, hex
 	Web         string `json:"web,omitempty"`         // where a browser on this computer opens the web app, with the first invitation
+	Key         string `json:"key,omitempty"`         // a witness's own key
+	Witness     string `json:"witness,omitempty"`     // with peers: the key of the witness inside this server
 }
 
 // Error is why a server does not start, with the way out.
@@ -168,7 +178,8 @@ type server struct {
 	delivery  *delivery.Service
 	directory *directory.Service
 	web       web
-	served    bool // until it was told to stop
+	witness   *witness.Witness // for the logs of peers
+	served    bool             // until it was told to stop
 }
 
 // open makes everything ready to serve, in the order in which it can fail with
@@ -219,8 +230,12 @@ func (s *server) wire(ctx context.Context) (err error) {
 	s.directory, err = directory.Open(ctx, directory.Config{
 		Store: s.store, Key: s.key, Clock: s.Clock, Sessions: sessions, Origin: origin, Joined: s.joined,
 		LogDir: filepath.Join(s.Data, logFolder), Log: s.Log, Restoration: restoration,
+		Witnesses: s.witnesses(),
 	})
 	if err != nil {
+		return err
+	}
+	if err := s.openWitness(origin); err != nil {
 		return err
 	}
 	if restoration != nil {
@@ -237,6 +252,7 @@ func (s *server) wire(ctx context.Context) (err error) {
 	}
 	s.http = httpapi.NewHTTP(httpapi.NewHandler(httpapi.Config{
 		Directory: s.directory, Delivery: s.delivery, Sessions: sessions, Clock: s.Clock, Log: s.Log, Web: page,
+		Witness: s.witness.Handler(),
 	})).Server()
 	s.web.prepare(s.http)
 	return nil
@@ -278,7 +294,7 @@ func (s *server) serve(ctx context.Context) error {
 	}
 	if s.awaitCertificate(ctx) {
 		notify("READY=1")
-		s.Event(Event{Event: "ready", URL: s.url, Invite: invite, Fingerprint: hex.EncodeToString(s.identity.pin), Web: s.web.link(invite)})
+		s.Event(Event{Event: "ready", URL: s.url, Invite: invite, Fingerprint: hex.EncodeToString(s.identity.pin), Web: s.web.link(invite), Witness: s.witnessText()})
 	}
 	select {
 	case err := <-failed:

@@ -57,7 +57,7 @@ func (v version) assembled() version {
 // that for those who gave nothing the last time: one that is away must not hold
 // up every change. What comes later is added when it comes.
 func (l *Log) cosign(ctx context.Context) {
-	l.asked = l.Now()
+	l.asked, l.retries = l.Now(), 0
 	v := l.signed()
 	answers := make(chan answer, len(l.Witnesses))
 	open, reliable := l.askAll(ctx, v, answers, func(asking) bool { return true })
@@ -165,6 +165,7 @@ func (l *Log) retryFailing(ctx context.Context) bool {
 	if l.newDay() || l.Now().Sub(l.asked) >= l.Refresh || !l.anyFailing() {
 		return false
 	}
+	l.retries++
 	v := l.signed()
 	answers := make(chan answer, len(l.Witnesses))
 	open, _ := l.askAll(ctx, v, answers, func(a asking) bool { return a.failing })

@@ -72,7 +72,7 @@ type Config struct {
 	Patience  time.Duration // how long witnesses may take before a change is answered without them, e.g. 2 s
 	AskFor    time.Duration // how long one request to a witness may take, e.g. 10 s; at least Patience
 	Refresh   time.Duration // how often the newest checkpoint is cosigned anew, e.g. 1 h
-	Retry     time.Duration // how often those who gave nothing are asked again, e.g. 10 s; 0: Refresh
+	Retry     time.Duration // when those who gave nothing are asked again, e.g. 2 s, then up to 16 times that; 0: Refresh
 	Dir       string        // where the static files are kept; "": nowhere
 	Log       *slog.Logger
 	// Held keeps the log as it is until Resume: a server put back from a backup
@@ -96,6 +96,7 @@ type Log struct {
 	writing sync.Mutex
 	current kt.Replay
 	asked   time.Time // when all witnesses were asked last
+	retries int       // how often those who gave nothing were since
 	running atomic.Bool
 	held    atomic.Bool
 

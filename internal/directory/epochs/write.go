@@ -55,7 +55,7 @@ func (l *Log) untilNext() time.Duration {
 	midnight := now.Truncate(24 * time.Hour).Add(24 * time.Hour)
 	wait := min(l.Refresh-now.Sub(l.asked), midnight.Sub(now))
 	if l.anyFailing() {
-		wait = min(wait, l.Retry)
+		wait = min(wait, l.Retry<<min(l.retries, 4))
 	}
 	return max(wait, 0)
 }

@@ -72,6 +72,10 @@ func New(server client.ServerRef) (client.Transport, error) {
 	return t, nil
 }
 
+// HTTP returns a client for other requests than those of package proto, to
+// whoever has the pin, or without one to whom the system's authorities vouch for.
+func HTTP(pin []byte) *http.Client { return httpClient(pin, 2) }
+
 // httpClient makes a client with connections of its own, idle ones kept.
 func httpClient(pin []byte, idle int) *http.Client {
 	protocols := new(http.Protocols)
