@@ -91,6 +91,9 @@ type Holder struct {
 	Links [][]byte
 	First uint32 // number of its GENESIS among the name's values
 	Veto  uint32 // number of the value that refuses it, 0 if none does
+	// Seen is when the caller saw it first, if the log's times alone do not
+	// count for it; VerifyName leaves it zero.
+	Seen time.Time
 }
 
 // Account returns the holder's account.
@@ -239,13 +242,16 @@ func (r Replay) at() time.Time {
 	return time.Unix(int64(last.Time), 0).UTC()
 }
 
-// cooled returns the day on which value seq of x had been in a distinguished
+// cooled returns the day on which a holder of x had been in a distinguished
 // epoch for as long as cool, -1 if that is not yet; until is when that will be,
-// zero while no distinguished epoch has the value.
-func (d Days) cooled(x Index, seq uint32, cool time.Duration, now time.Time) (day int, until time.Time) {
+// zero while no distinguished epoch has it.
+func (d Days) cooled(x Index, k *Holder, cool time.Duration, now time.Time) (day int, until time.Time) {
 	for i := range d {
-		if until.IsZero() && d[i].has(x, seq) {
+		if until.IsZero() && d[i].has(x, k.First) {
 			until = d[i].at().Add(cool)
+			if seen := k.Seen.Add(cool); seen.After(until) {
+				until = seen
+			}
 		}
 		// Neither the server's clock nor the own one can make it go faster.
 		if !until.IsZero() && !d[i].at().Before(until.Add(-dayJitter)) && !now.Before(until.Add(-dayJitter)) {
@@ -275,7 +281,7 @@ func (d Days) Holder(n *Name, x Index, cool time.Duration, now time.Time) Holdin
 			h.Owner, h.Pending = i, -1
 			continue
 		}
-		day, until := d.cooled(x, k.First, cool, now)
+		day, until := d.cooled(x, k, cool, now)
 		switch {
 		case k.Veto != 0 && (day < 0 || d[day].has(x, k.Veto)):
 		case day >= 0:

@@ -39,6 +39,7 @@ type holderRecord struct {
 	First   uint32 // number of its GENESIS among the values
 	Veto    uint32 // number of the value that refuses it, 0 if none does
 	Logged  uint64 // Unix seconds of the epoch that brought it, as far as known
+	Seen    uint64 // Unix seconds, own clock, when this device saw it; 0: with the name
 }
 
 func (r *nameRecord) wire(c *wire.Codec) {
@@ -57,6 +58,7 @@ func (h *holderRecord) wire(c *wire.Codec) {
 	wire.Uint32(c, &h.First)
 	wire.Uint32(c, &h.Veto)
 	wire.Uint64(c, &h.Logged)
+	wire.Uint64(c, &h.Seen)
 }
 
 func labelKey(handle string) string { return "label/" + handle }
@@ -136,8 +138,11 @@ func (t *tx) keepHolders(r, old *nameRecord, n *kt.Name) (err error) {
 	for i := range n.Holders {
 		h := &n.Holders[i]
 		k := holderRecord{Account: proto.AccountID(h.Account()), First: h.First, Veto: h.Veto}
+		if len(old.Holders) > 0 && i >= len(old.Holders) {
+			k.Seen = uint64(max(0, t.c.now().Unix()))
+		}
 		if i < len(old.Holders) {
-			k.Logged = old.Holders[i].Logged
+			k.Logged, k.Seen = old.Holders[i].Logged, old.Holders[i].Seen
 		} else if k.Logged, err = t.loggedAt(r.Index, h.First, r.Epoch); err != nil {
 			return err
 		}
@@ -174,12 +179,22 @@ const maxLookBack = 1000
 // name is the record as package kt judges it.
 func (t *tx) name(r *nameRecord) (*kt.Name, error) {
 	n := &kt.Name{Values: int(r.Seq) + 1}
+	w, err := t.witnessing()
+	if err != nil {
+		return nil, err
+	}
 	for _, h := range r.Holders {
 		chain, _, err := t.chain(h.Account)
 		if err != nil {
 			return nil, err
 		}
-		n.Holders = append(n.Holders, kt.Holder{Chain: chain, First: h.First, Veto: h.Veto})
+		k := kt.Holder{Chain: chain, First: h.First, Veto: h.Veto}
+		if h.Seen != 0 && !w.wanted() {
+			// Nobody beside the server vouches for its times: days that passed
+			// while this device was away may have been made up.
+			k.Seen = time.Unix(int64(h.Seen), 0)
+		}
+		n.Holders = append(n.Holders, k)
 	}
 	return n, nil
 }

@@ -330,3 +330,35 @@ func (d *device) keyPackage(t *testing.T) (kp *mls.KeyPackage) {
 	}
 	return kp
 }
+
+// TestDaysThatWereMadeUpShortenNothing: the server writes the days a contact
+// was away afterwards, and a reset into the first of them.
+func TestDaysThatWereMadeUpShortenNothing(t *testing.T) {
+	w := newWorld(t)
+	alice, carol := w.person("alice"), w.person("carol")
+	w.person("bob")
+	if _, err := carol.lookup(t.Context(), "bob"); err != nil {
+		t.Fatal(err)
+	}
+	w.reset(alice, "bob")
+	for range 3 {
+		w.aDayPasses(alice) // who was there, and did see them
+	}
+	if got := alice.trust("bob"); got.State == TrustStop {
+		t.Errorf("to alice bob is %s: %s", got.State, got.Reason)
+	}
+	_ = carol.Sync(t.Context())
+	if got := carol.trust("bob"); got.State != TrustStop {
+		t.Errorf("carol, who was away, takes the new account at once: %s", got.State)
+	}
+	dave := w.person("dave") // who never knew another one
+	if got := dave.trust("bob"); got.State == TrustStop {
+		t.Errorf("to dave bob is %s: %s", got.State, got.Reason)
+	}
+	for range 2 {
+		w.aDayPasses(carol)
+	}
+	if got := carol.trust("bob"); got.State == TrustStop {
+		t.Errorf("to carol bob is %s: %s", got.State, got.Reason)
+	}
+}
