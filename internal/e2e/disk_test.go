@@ -188,10 +188,13 @@ func TestSeizedDisk(t *testing.T) {
 		must(t, d, "chat", "list")
 	}
 
+	restored := putBack(t, s, &scan)
 	idle(t, s)
 	s.Stop()
 	attack(t, s, accounts)
 	searchDump(t, &scan, s)
+	attack(t, restored, accounts)
+	searchDump(t, &scan, restored)
 }
 
 // idle waits until the server, left alone, has emptied its write-ahead log.

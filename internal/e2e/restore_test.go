@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"codeberg.org/huis/huis/internal/e2e/canary"
 )
 
 // operator runs a command of the server's side, which has no profile.
@@ -166,3 +168,18 @@ func TestRestoredFromYesterday(t *testing.T) {
 
 // tailOf are the last n of all.
 func tailOf(all []string, n int) []string { return all[max(0, len(all)-n):] }
+
+// putBack is what somebody has who got hold of a backup, made while the server
+// was busy, and of its key.
+func putBack(t *testing.T, s *Server, scan *canary.Scanner) *Server {
+	t.Helper()
+	dir := t.TempDir()
+	backup, key, data := filepath.Join(dir, "huis.backup"), filepath.Join(dir, "key"), filepath.Join(dir, "data")
+	operator(t, s, "backup", "--data", s.Data, "--to", backup, "--key", key)
+	operator(t, s, "restore", backup, "--data", data, "--key", key)
+	found, err := scan.File(backup)
+	if err != nil || len(found) > 0 {
+		t.Errorf("the backup has %v, %v", found, err)
+	}
+	return &Server{Huis: s.Huis, Data: data, Log: s.Log}
+}

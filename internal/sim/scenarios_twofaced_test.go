@@ -96,6 +96,16 @@ func (p *play) twoFaces(victim string) *TwoFaced {
 // copyServer starts a twin of the server on a copy of its file.
 func (p *play) copyServer() *Server {
 	p.t.Helper()
+	st := p.copyStore()
+	p.t.Cleanup(func() { closeStore(p, st) })
+	twin, err := p.Server.Twin(st)
+	p.must(err)
+	return twin
+}
+
+// copyStore is a copy of the server's file, opened.
+func (p *play) copyStore() store.Store {
+	p.t.Helper()
 	p.must(p.Server.store.Truncate(context.Background()))
 	b, err := os.ReadFile(p.path)
 	p.must(err)
@@ -103,10 +113,7 @@ func (p *play) copyServer() *Server {
 	p.must(os.WriteFile(to, b, 0o600))
 	st, err := sqlite.Open(context.Background(), to)
 	p.must(err)
-	p.t.Cleanup(func() { closeStore(p, st) })
-	twin, err := p.Server.Twin(st)
-	p.must(err)
-	return twin
+	return st
 }
 
 func closeStore(p *play, st store.Store) {

@@ -17,7 +17,6 @@ import (
 	"codeberg.org/huis/huis/internal/directory"
 	"codeberg.org/huis/huis/internal/httpapi"
 	"codeberg.org/huis/huis/internal/proto"
-	"codeberg.org/huis/huis/kt"
 )
 
 // origin is where the simulated server says it lives.
@@ -77,26 +76,28 @@ func (s *Server) Start() error {
 	s.ledger = &ledger{Store: s.store, fault: s.fault, die: s.die}
 	sessions := session.New(s.Clock)
 	log := slog.New(slog.DiscardHandler)
+	waits, err := s.waits()
+	if err != nil {
+		return err
+	}
 	service, err := delivery.Open(context.Background(), delivery.Config{
-		Store: s.ledger, Files: s.files, Sessions: sessions, Clock: s.Clock, Key: s.key, Origin: origin, Log: log,
+		Store: s.ledger, Files: s.files, Sessions: sessions, Clock: s.Clock, Key: s.key, Origin: origin, Log: log, NewGeneration: waits != nil,
 	})
 	if err != nil {
 		return err
 	}
-	dir, err := directory.Open(context.Background(), directory.Config{Store: s.ledger, Key: s.key, Clock: s.Clock, Sessions: sessions, Origin: origin})
+	dir, err := directory.Open(context.Background(), directory.Config{
+		Store: s.ledger, Key: s.key, Clock: s.Clock, Sessions: sessions, Origin: origin, Restoration: waits,
+	})
 	if err != nil {
 		return err
 	}
-	info, err := service.Info(context.Background(), nil)
-	if err != nil {
-		return err
-	}
-	for _, k := range info.StampKeys {
-		if err := dir.AddToLog(context.Background(), kt.KindStampKey, k.KID[:], k.Public[:]); err != nil {
+	s.service, s.directory = service, dir
+	if waits == nil {
+		if err := s.logStampKeys(); err != nil {
 			return err
 		}
 	}
-	s.service, s.directory = service, dir
 	s.handler = httpapi.NewHandler(httpapi.Config{Directory: dir, Delivery: service, Sessions: sessions, Clock: s.Clock, Log: log})
 	s.Down = false
 	s.sched.Trace.Add("server", "starts")
@@ -206,10 +207,9 @@ func (s *Server) Gather() error {
 	if err != nil {
 		return err
 	}
-	stamp := info.StampKeys[len(info.StampKeys)-1]
 	for _, conv := range sortedIDs(s.seen.logs) {
 		for _, mk := range s.seen.memberKeys(conv) {
-			if err := s.gather(proto.ConversationID(conv), proto.MemberKey(mk), stamp); err != nil {
+			if err := s.gather(proto.ConversationID(conv), proto.MemberKey(mk), info.StampKeys); err != nil {
 				return err
 			}
 		}
@@ -217,7 +217,7 @@ func (s *Server) Gather() error {
 	return nil
 }
 
-func (s *Server) gather(conv proto.ConversationID, mk proto.MemberKey, stamp proto.StampKey) error {
+func (s *Server) gather(conv proto.ConversationID, mk proto.MemberKey, keys []proto.StampKey) error {
 	var after uint64
 	var chain proto.Hash
 	for {
@@ -237,7 +237,7 @@ func (s *Server) gather(conv proto.ConversationID, mk proto.MemberKey, stamp pro
 			if chain != (proto.Hash{}) && e.Receipt.ChainPrev != chain {
 				s.seen.found = append(s.seen.found, violation("log", "conversation %v: the chain breaks at %d", ID(conv), e.Receipt.Seq))
 			}
-			if chain, err = e.Receipt.Verify(&e.Entry, stamp); err != nil {
+			if chain, err = e.Receipt.Verify(&e.Entry, stampKey(keys, e.Receipt.KID)); err != nil {
 				s.seen.found = append(s.seen.found, violation("log", "conversation %v: entry %d: %v", ID(conv), e.Receipt.Seq, err))
 			}
 			s.seen.stored(&e.Entry, e.Receipt.Seq)
