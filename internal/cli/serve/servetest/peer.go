@@ -93,6 +93,12 @@ func (p *Peer) Revoke(d *Peer) {
 	p.grow(func(c kt.Chain) ([]byte, error) { return c.Revoke(time.Now(), p.signer, kt.DeviceID(d.Device)) })
 }
 
+// Refresh appends a link that changes nothing.
+func (p *Peer) Refresh() {
+	p.t.Helper()
+	p.grow(func(c kt.Chain) ([]byte, error) { return c.Refresh(time.Now(), p.signer) })
+}
+
 // grow appends a link to the account's chain.
 func (p *Peer) grow(link func(kt.Chain) ([]byte, error)) {
 	p.t.Helper()
