@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"codeberg.org/huis/huis/internal/client/content"
 	"codeberg.org/huis/huis/internal/evidence"
 	"codeberg.org/huis/huis/internal/proto"
 	"codeberg.org/huis/huis/kt"
@@ -285,6 +286,43 @@ func TestALieIsProvedOnceTheTruthIsTold(t *testing.T) {
 	if got := bob.held("plan"); len(got) != 0 {
 		t.Errorf("bob reads on: %q", got)
 	}
+}
+
+// TestAMembersWordAloneLapses: a member who says that it was shown another log,
+// and never shows the server's signature for it, stops the others for a day.
+func TestAMembersWordAloneLapses(t *testing.T) {
+	w := newWorld(t)
+	alice := w.person("alice")
+	alice.sync()
+	may := func() error { return alice.step(t.Context(), func(tx *tx) error { return tx.mayAcceptKeys() }) }
+	say := func(by byte) {
+		t.Helper()
+		err := alice.step(t.Context(), func(tx *tx) error {
+			b, err := tx.logGossip()
+			if err != nil {
+				return err
+			}
+			b[20] ^= 1
+			return tx.hearGossip(proto.ConversationID{9}, member{Account: proto.AccountID{by}}, &content.Opened{Envelope: content.Envelope{Checkpoint: b}})
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	say(1)
+	wantLogAlarm(t, may(), "their word alone")
+	wantLogAlarm(t, alice.Sync(t.Context()), "their word alone")
+	w.clock.advance(25 * time.Hour)
+	alice.sync()
+	if err := may(); err != nil {
+		t.Error("after a day:", err)
+	}
+	say(1)
+	if err := may(); err != nil {
+		t.Error("believed again:", err)
+	}
+	say(2)
+	wantLogAlarm(t, may(), "their word alone")
 }
 
 // TestALogThatIsWithheldIsAnAlarm: the server signed more of its log for

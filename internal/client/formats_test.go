@@ -49,6 +49,7 @@ func formats() []coded {
 		format("chainRecord", chainRecord{Links: links, Checked: 3}, (*chainRecord).wire),
 		format("word", word{Note: []byte{1}, Size: 2, Prefix: kt.Prefix{Proof: []kt.Hash{{3}}}, Head: &evidence.Placed{}}, (*word).wire),
 		format("stop", stop{reason: "x", entry: &proto.Stamped{Entry: *entry}, other: &evidence.Placed{}, tried: 4}, (*stop).wire),
+		format("claim", claim{Since: 1, Size: 2}, (*claim).wire),
 		format("split", split{Note: []byte{1}, Size: 2}, (*split).wire),
 		format("heardRoot", heardRoot{Root: kt.Hash{1}}, (*heardRoot).wire),
 		format("heardNote", heardNote{Since: 1, Note: []byte{2}}, (*heardNote).wire),

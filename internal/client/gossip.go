@@ -23,6 +23,7 @@ import (
 //	translog/note/SIZE               heardNote, of such a size
 //	translog/owed/CONVERSATION       size in doubt; somebody there was shown another log
 //	translog/answered/CONVERSATION   Unix seconds of the last answer
+//	translog/claim/ACCOUNT           claim: a member's word alone
 //	translog/split                   split: what is to be proved
 //	translog/proved                  a proof of two logs has been kept
 //	translog/alarmfile               where the proof or report of the alarm is
@@ -148,7 +149,8 @@ func (t *tx) hearNote(conv proto.ConversationID, from proto.AccountID, w *word, 
 // found keeps the first contradiction there is to prove, and raises the alarm.
 func (t *tx) found(conv proto.ConversationID, from proto.AccountID, s *split) error {
 	s.By = from
-	t.twoLogs(conv, from, s.Size)
+	t.put("translog/alarm", []byte(t.twoLogs(from, s.Size)))
+	t.owe(conv, s.Size)
 	proved, err := t.get("translog/proved")
 	if err != nil || proved != nil {
 		return err
@@ -156,15 +158,16 @@ func (t *tx) found(conv proto.ConversationID, from proto.AccountID, s *split) er
 	return t.save("translog/split", s.wire)
 }
 
-// twoLogs raises the alarm, and makes the other side be told what this device
-// was shown.
-func (t *tx) twoLogs(conv proto.ConversationID, from proto.AccountID, size uint64) {
-	reason := fmt.Sprintf("the server shows two logs: what %s was shown differs from what this device was shown within the first %d epochs", t.shownTo(from), size)
-	t.put("translog/alarm", []byte(reason))
-	if conv == (proto.ConversationID{}) {
-		return
+// twoLogs says what was found.
+func (t *tx) twoLogs(from proto.AccountID, size uint64) string {
+	return fmt.Sprintf("the server shows two logs: what %s was shown differs from what this device was shown within the first %d epochs", t.shownTo(from), size)
+}
+
+// owe makes the other side be told what this device was shown.
+func (t *tx) owe(conv proto.ConversationID, size uint64) {
+	if conv != (proto.ConversationID{}) {
+		t.put("translog/owed/"+conv.Hex(), binary.BigEndian.AppendUint64(nil, size))
 	}
-	t.put("translog/owed/"+conv.Hex(), binary.BigEndian.AppendUint64(nil, size))
 }
 
 // shownTo names who was shown something: a member, or anybody who asked without
@@ -176,11 +179,58 @@ func (t *tx) shownTo(a proto.AccountID) string {
 	return "@" + t.handleOf(a)
 }
 
-// compareRoots raises the alarm of two logs. The message it came in is shown
-// all the same: it is its sender's, and only new keys are in doubt.
+// compareRoots compares what a member says without the server's signature. If it
+// differs, no new key is accepted until the member's client has shown the
+// signature, which it does by itself when it is told; or for a day, and never
+// again on this member's word alone: a member who lies cannot stop the others
+// for long. The message it came in is shown all the same.
 func (t *tx) compareRoots(conv proto.ConversationID, from proto.AccountID, size uint64, own, theirs kt.Hash) error {
-	if own != theirs {
-		t.twoLogs(conv, from, size)
+	if own == theirs {
+		return nil
+	}
+	name := claimPrefix + from.Hex()
+	old, err := t.get(name)
+	if err != nil || old != nil {
+		return err
+	}
+	t.owe(conv, size)
+	k := claim{Since: uint64(max(0, t.c.now().Unix())), Size: size}
+	return t.save(name, k.wire)
+}
+
+const claimPrefix = "translog/claim/"
+
+// claim is a member's word that it was shown another log.
+type claim struct {
+	Since uint64 // Unix seconds
+	Size  uint64
+}
+
+func (k *claim) wire(c *wire.Codec) {
+	formatVersion(c)
+	wire.Uint64(c, &k.Since)
+	wire.Uint64(c, &k.Size)
+}
+
+// claimed is the alarm of a claim that is less than a day old, nil if there is
+// none.
+func (t *tx) claimed() error {
+	all, err := t.list(claimPrefix, "", 0)
+	if err != nil {
+		return err
+	}
+	for _, r := range all {
+		var k claim
+		var from proto.AccountID
+		if err := errors.Join(wire.Decode(r.Value, k.wire), parseHex(from[:], strings.TrimPrefix(r.Key, claimPrefix))); err != nil {
+			return err
+		}
+		if t.c.now().Sub(time.Unix(int64(k.Since), 0)).Abs() < withheldAfter {
+			return &SafetyError{
+				Reason: t.twoLogs(from, k.Size) + "; so far that is their word alone",
+				Fix:    "no new device or person is accepted for a day, while the devices compare by themselves; ask them by another way",
+			}
+		}
 	}
 	return nil
 }
@@ -366,8 +416,11 @@ func (c *Client) keepLogProof(ctx context.Context, alarm error, file []byte) err
 // logAlarm is the alarm there is about the log, nil if it is in order.
 func (t *tx) logAlarm() error {
 	why, err := t.get("translog/alarm")
-	if err != nil || why == nil {
+	if err != nil {
 		return err
+	}
+	if why == nil {
+		return t.claimed()
 	}
 	file, err := t.get("translog/alarmfile")
 	if err != nil {
