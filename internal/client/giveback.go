@@ -93,9 +93,14 @@ func (c *Client) giveLog(ctx context.Context) error {
 	forked := false
 	err = c.step(ctx, func(t *tx) (err error) {
 		req = proto.GiveLogRequest{}
-		if own, err = t.logHead(); err != nil || own.Size <= now.Size {
+		if own, err = t.logHead(); err != nil || own.Size < now.Size {
 			return err
 		}
+		p, err := t.policyChain()
+		if err != nil || own.Size == now.Size && len(p.Signed) == 0 {
+			return err
+		}
+		req.Policies = p.Signed
 		root, known, err := t.rootAt(now.Size)
 		if forked = known && root != now.Root; err != nil || forked {
 			return err
@@ -104,7 +109,7 @@ func (c *Client) giveLog(ctx context.Context) error {
 		req.Epochs, err = t.epochsBetween(now.Size, own.Size)
 		return err
 	})
-	if err != nil || len(req.Epochs) == 0 && !forked {
+	if err != nil || req.Checkpoint == nil && !forked {
 		return err
 	}
 	if forked {

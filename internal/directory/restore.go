@@ -181,7 +181,31 @@ func (s *Service) GiveLog(ctx context.Context, r *proto.GiveLogRequest) (*proto.
 	if err == epochs.ErrNotOurs {
 		return nil, proto.Refuse(proto.Forbidden)
 	}
-	return &proto.Empty{}, err
+	if err != nil || len(r.Policies) == 0 {
+		return &proto.Empty{}, err
+	}
+	return &proto.Empty{}, s.givePolicies(ctx, r.Policies)
+}
+
+// givePolicies takes the chain of witness policies back, if the log has exactly
+// these as its first ones.
+func (s *Service) givePolicies(ctx context.Context, policies [][]byte) error {
+	if len(policies) > maxPolicies {
+		return proto.Refuse(proto.TooLarge)
+	}
+	s.policies.Lock()
+	defer s.policies.Unlock()
+	label := []byte(kt.PolicyLabel)
+	x, _ := s.log.Index(kt.KindPolicy, label)
+	values := make([]store.LogValue, len(policies))
+	for i, p := range policies {
+		values[i] = s.logValue(kt.KindPolicy, label, x, uint32(i), p)
+	}
+	taken, err := s.vouched(ctx, kt.MapLabel(kt.KindPolicy, label), x, policies, values)
+	if err != nil {
+		return err
+	}
+	return s.Store.GiveBackValues(ctx, values, taken)
 }
 
 // GiveAccount takes an account's chain back, as far as the log vouches for it.
@@ -205,7 +229,8 @@ func (s *Service) GiveAccount(ctx context.Context, r *proto.GiveAccountRequest) 
 	if err != nil || s.log.Known(x) && !s.lacks(x, len(there)) {
 		return &proto.Empty{}, err // nothing is missing
 	}
-	values, taken, err := s.vouched(ctx, r.Handle, x, r.Links)
+	values := s.values(r.Handle, r.Links, 0)
+	taken, err := s.vouched(ctx, kt.MapLabel(kt.KindAccount, []byte(r.Handle)), x, r.Links, values)
 	if err != nil {
 		return nil, err
 	}
@@ -229,13 +254,12 @@ func (s *Service) GiveAccount(ctx context.Context, r *proto.GiveAccountRequest) 
 	return &proto.Empty{}, nil
 }
 
-// vouched returns the log's values for links that the log has under a name, and
-// the epochs they are in; forbidden if it does not.
-func (s *Service) vouched(ctx context.Context, handle string, x kt.Index, links [][]byte) (values []store.LogValue, taken []uint64, err error) {
-	values = s.values(handle, links, 0)
-	there, err := s.Store.Values(ctx, x, 0, len(links))
+// vouched returns the epochs that have values as the first ones of a label;
+// forbidden if the log does not. It sets the openings of those that are stored.
+func (s *Service) vouched(ctx context.Context, label []byte, x kt.Index, raw [][]byte, values []store.LogValue) (taken []uint64, err error) {
+	there, err := s.Store.Values(ctx, x, 0, len(raw))
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	for i, v := range there {
 		values[i].Opening = v.Opening
@@ -244,11 +268,11 @@ func (s *Service) vouched(ctx context.Context, handle string, x kt.Index, links 
 	for i := range values {
 		openings[i] = values[i].Opening
 	}
-	want, err := kt.LabelHead(kt.MapLabel(kt.KindAccount, []byte(handle)), openings, links)
+	want, err := kt.LabelHead(label, openings, raw)
 	if err != nil {
-		return nil, nil, proto.Refuse(proto.Forbidden)
+		return nil, proto.Refuse(proto.Forbidden)
 	}
-	taken = make([]uint64, len(links))
+	taken = make([]uint64, len(raw))
 	found := false
 	err = s.eachBatchEntry(ctx, func(n uint64, b *kt.BatchEntry) bool {
 		if b.Index == x && int(b.Seq) < len(taken) {
@@ -260,7 +284,7 @@ func (s *Service) vouched(ctx context.Context, handle string, x kt.Index, links 
 	if err == nil && !found {
 		err = proto.Refuse(proto.Forbidden)
 	}
-	return values, taken, err
+	return taken, err
 }
 
 // firstName tells whether a name is the first one of the log: its account was

@@ -205,3 +205,40 @@ func TestOpeningsAreNotLost(t *testing.T) {
 		seen[o] = true
 	}
 }
+
+// A policy that was put into the log after the backup comes back with the log.
+func TestWitnessPoliciesAreGivenBack(t *testing.T) {
+	w := newWorld(t)
+	admin := w.join("admin")
+	session, _ := w.open(admin, admin.device)
+	log, vrf := w.LogKeys()
+	key := kt.GeneratePolicyKey()
+	first := kt.Policy{
+		Origin: log.Name, LogKey: log.Key, VRFKey: vrf, Quorum: kt.QuorumNone,
+		Signers: []kt.PolicySigner{{Account: kt.AccountID(admin.account()), Key: key.Public()}}, M: 1,
+	}
+	signed := (&kt.SignedPolicy{Policy: first, Signatures: []kt.PolicySignature{key.Sign(&first, 0)}}).Encode()
+	if _, err := w.PolicyPut(t.Context(), &proto.PolicyPutRequest{Session: session, Policy: signed}); err != nil {
+		t.Fatal(err)
+	}
+	kept := w.kept()
+	now, _ := w.restored(1)
+	forged := *kept
+	forged.Policies = [][]byte{append([]byte{}, signed...)}
+	forged.Policies[0][len(signed)-1] ^= 1
+	wantCode(t, "a policy the log never had", now.giveLog(&forged), proto.Forbidden)
+	request := &proto.LogEntryRequest{Kind: uint8(kt.KindPolicy), Label: []byte(kt.PolicyLabel)}
+	if _, err := now.LogEntry(t.Context(), request); err == nil {
+		t.Error("the log proves a policy that is not there")
+	}
+	kept.Policies = [][]byte{signed}
+	for range 2 {
+		if err := now.giveLog(kept); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := now.LogEntry(t.Context(), request)
+	if err != nil || len(got.Values) != 1 || string(got.Values[0]) != string(signed) {
+		t.Errorf("%d policies, %v", len(got.Values), err)
+	}
+}

@@ -10,16 +10,19 @@ const (
 )
 
 // GiveLogRequest gives a restored server the end of its own log back: the epochs
-// from the size it has up to the one of a checkpoint it signed.
+// from the size it has up to the one of a checkpoint it signed; and the chain of
+// its witness policies, which the log vouches for.
 type GiveLogRequest struct {
 	Checkpoint []byte // signed note
 	Epochs     []LogEpoch
+	Policies   [][]byte // kt.SignedPolicy, all from the first on
 }
 
 // Wire codes the request.
 func (r *GiveLogRequest) Wire(c *wire.Codec) {
 	wire.OpaqueMax(c, &r.Checkpoint, MaxCheckpoint)
 	wire.Vector(c, &r.Epochs, (*LogEpoch).Wire)
+	wire.Vector(c, &r.Policies, bytesItem(MaxPolicy))
 }
 
 // GiveAccountRequest gives an account's chain back, or more of it than the

@@ -24,6 +24,10 @@ type Restores interface {
 	// AccountIDs returns all accounts.
 	AccountIDs(ctx context.Context) ([]proto.AccountID, error)
 
+	// GiveBackValues stores values, of no account, that are missing; they stand
+	// in the epochs given.
+	GiveBackValues(ctx context.Context, values []LogValue, epochs []uint64) error
+
 	// GiveBackAccount stores what is missing of an account: its record, if it
 	// is not there, and links from the first one on with their values, which
 	// stand in the epochs given. Links and values that are there stay.

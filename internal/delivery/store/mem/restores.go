@@ -40,6 +40,21 @@ func (s *Store) AccountIDs(context.Context) (all []proto.AccountID, _ error) {
 	return all, nil
 }
 
+// GiveBackValues implements store.Restores.
+func (s *Store) GiveBackValues(_ context.Context, values []store.LogValue, _ []uint64) error {
+	defer s.lock()()
+	s.giveBackValues(values)
+	return nil
+}
+
+func (s *Store) giveBackValues(values []store.LogValue) {
+	for _, v := range values {
+		if int(v.Seq) == len(s.values[v.Index]) {
+			s.values[v.Index] = append(s.values[v.Index], logValue{LogValue: v, taken: true})
+		}
+	}
+}
+
 // GiveBackAccount implements store.Restores.
 func (s *Store) GiveBackAccount(_ context.Context, a store.Account, links [][]byte, values []store.LogValue, _ []uint64, revoked []proto.DeviceID) error {
 	defer s.lock()()
@@ -59,11 +74,7 @@ func (s *Store) GiveBackAccount(_ context.Context, a store.Account, links [][]by
 	there.links = append(there.links, links[n:]...)
 	there.Account.Links = uint32(len(there.links))
 	s.accounts[a.ID] = there
-	for _, v := range values {
-		if int(v.Seq) == len(s.values[v.Index]) {
-			s.values[v.Index] = append(s.values[v.Index], logValue{LogValue: v, taken: true})
-		}
-	}
+	s.giveBackValues(values)
 	for _, d := range revoked {
 		s.forget(store.Inbox{Account: a.ID, Device: d})
 	}

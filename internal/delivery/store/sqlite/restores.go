@@ -66,15 +66,27 @@ func (s *Store) GiveBackAccount(ctx context.Context, a store.Account, links [][]
 		if err := t.run("UPDATE account SET links = $2 WHERE id = $1", a.ID, max(uint64(there.Links), uint64(len(links)))); err != nil {
 			return err
 		}
-		for i, v := range values {
-			err := t.run(`INSERT INTO log_value (idx, seq, kind, opening, commitment, value, epoch)
-				VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (idx, seq) DO NOTHING`, v.Index, v.Seq, v.Kind, v.Opening[:], v.Commitment, v.Value, epochs[i])
-			if err != nil {
-				return err
-			}
+		if err := giveBackValues(t, values, epochs); err != nil {
+			return err
 		}
 		return forgetDevices(t, a.ID, revoked)
 	})
+}
+
+// GiveBackValues implements store.Restores.
+func (s *Store) GiveBackValues(ctx context.Context, values []store.LogValue, epochs []uint64) error {
+	return s.writer.submit(ctx, 1000*len(values), func(t *tx) error { return giveBackValues(t, values, epochs) })
+}
+
+func giveBackValues(t *tx, values []store.LogValue, epochs []uint64) error {
+	for i, v := range values {
+		err := t.run(`INSERT INTO log_value (idx, seq, kind, opening, commitment, value, epoch)
+			VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (idx, seq) DO NOTHING`, v.Index, v.Seq, v.Kind, v.Opening[:], v.Commitment, v.Value, epochs[i])
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // checkGivenBack holds what GiveBackAccount refuses.

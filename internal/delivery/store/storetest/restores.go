@@ -56,6 +56,12 @@ func testGiveBackAccount(w *World) {
 	if v, err := w.Store.Values(w.Ctx, [32]byte{9}, 0, 9); err != nil || len(v) != 2 || string(v[1].Value) != "second" {
 		w.T.Errorf("%d values, %v", len(v), err)
 	}
+	for range 2 {
+		w.Must(w.Store.GiveBackValues(w.Ctx, []store.LogValue{{Index: [32]byte{9}, Seq: 2, Value: []byte("third")}}, []uint64{5}))
+	}
+	if v, err := w.Store.Values(w.Ctx, [32]byte{9}, 2, 9); err != nil || len(v) != 1 || string(v[0].Value) != "third" {
+		w.T.Errorf("%d values, %v", len(v), err)
+	}
 	pending, err := w.Store.PendingValues(w.Ctx, math.MaxInt32)
 	w.Must(err)
 	for _, v := range pending {
