@@ -76,6 +76,7 @@ type Service struct {
 	log    *epochs.Log
 	// policies orders the growth of the chain of witness policies.
 	policies    sync.Mutex
+	asked       lastPolicies
 	restoration restoration
 }
 
@@ -85,10 +86,14 @@ func Open(ctx context.Context, c Config) (*Service, error) {
 		c.Joined = func() {}
 	}
 	c.Log = orDiscard(c.Log)
-	log, err := openLog(ctx, &c)
-	s := &Service{Config: c, log: log}
+	s := &Service{Config: c}
+	log, err := openLog(ctx, &c, &s.asked)
+	if err != nil {
+		return nil, err
+	}
+	s.log = log
 	s.restoration.begin(c.Restoration)
-	return s, err
+	return s, s.loadPolicies(ctx)
 }
 
 func (s *Service) chainLock(id proto.AccountID) *sync.RWMutex {

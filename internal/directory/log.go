@@ -26,7 +26,7 @@ const (
 
 // openLog opens the server's log. Its keys are derived from the operator's, so
 // that whoever restores that restores them.
-func openLog(ctx context.Context, c *Config) (*epochs.Log, error) {
+func openLog(ctx context.Context, c *Config, p *lastPolicies) (*epochs.Log, error) {
 	seed := c.Key.Seed("log")
 	signer, err := kt.NewNoteSigner(c.Origin, seed[:])
 	if err != nil {
@@ -34,7 +34,7 @@ func openLog(ctx context.Context, c *Config) (*epochs.Log, error) {
 	}
 	return epochs.Open(ctx, epochs.Config{
 		Store: logStore{c.Store}, Signer: signer, VRF: kt.NewVRFKey(c.Key.Seed("vrf")), Now: c.Clock.Now,
-		Witnesses: c.Witnesses, Gather: gather, Patience: patience, AskFor: askFor, Refresh: refresh, Retry: retry, Dir: c.LogDir, Log: c.Log,
+		Witnesses: c.Witnesses, Gather: gather, Patience: patience, Enough: p.enough, AskFor: askFor, Refresh: refresh, Retry: retry, Dir: c.LogDir, Log: c.Log,
 		Held: c.Restoration != nil,
 	})
 }

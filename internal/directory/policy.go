@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"slices"
+	"sync"
+	"time"
 
 	"codeberg.org/huis/huis/internal/delivery/store"
 	"codeberg.org/huis/huis/internal/proto"
@@ -57,7 +59,59 @@ func (s *Service) keepPolicy(ctx context.Context, x kt.Index, p *kt.SignedPolicy
 	if err := s.mayFollow(p, n, there, admin, by); err != nil {
 		return err
 	}
-	return s.Store.AddValue(ctx, s.logValue(kt.KindPolicy, []byte(kt.PolicyLabel), x, uint32(n), encoded))
+	if err := s.Store.AddValue(ctx, s.logValue(kt.KindPolicy, []byte(kt.PolicyLabel), x, uint32(n), encoded)); err != nil {
+		return err
+	}
+	s.asked.add(&p.Policy)
+	return nil
+}
+
+// lastPolicies are the newest two policies in the log: while a change waits,
+// clients go by the one before. They say when enough witnesses have answered; a
+// client judges for itself.
+type lastPolicies struct {
+	mu  sync.Mutex
+	two [2]*kt.Policy
+}
+
+func (l *lastPolicies) add(p *kt.Policy) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.two = [2]*kt.Policy{l.two[1], p}
+}
+
+// enough tells whether cosignatures of these keys make every quorum.
+func (l *lastPolicies) enough(keys []kt.NoteKey) bool {
+	var have []kt.CosignedBy
+	for _, k := range keys {
+		have = append(have, kt.CosignedBy{Witness: k})
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	wanted := false
+	for _, p := range l.two {
+		if p == nil || p.Unwitnessed() {
+			continue
+		}
+		if wanted = p.Satisfied(have, time.Time{}, 0); !wanted {
+			return false
+		}
+	}
+	return wanted
+}
+
+// loadPolicies reads the policies of a log that was opened.
+func (s *Service) loadPolicies(ctx context.Context) error {
+	x, _ := s.log.Index(kt.KindPolicy, []byte(kt.PolicyLabel))
+	there, err := s.Store.Values(ctx, x, 0, maxPolicies)
+	for _, v := range there {
+		p, err := kt.ParseSignedPolicy(v.Value)
+		if err != nil {
+			return store.ErrDamaged
+		}
+		s.asked.add(&p.Policy)
+	}
+	return err
 }
 
 // mayFollow checks policy p as the n-th of the chain.

@@ -64,3 +64,30 @@ func TestPoliciesAreLoggedAsTheirSignersMadeThem(t *testing.T) {
 		t.Errorf("not in the log: %v", err)
 	}
 }
+
+func TestEnoughWitnessesAreThoseOfBothPolicies(t *testing.T) {
+	key := func(b byte) kt.NoteKey { return kt.NoteKey{Name: string('a' + rune(b)), Key: [32]byte{b}} }
+	asks := func(k ...kt.NoteKey) *kt.Policy {
+		g := kt.WitnessGroup{Name: "all", Threshold: uint8(len(k))}
+		for _, w := range k {
+			g.Members = append(g.Members, w.Name)
+		}
+		return &kt.Policy{Witnesses: k, Groups: []kt.WitnessGroup{g}, Quorum: "all"}
+	}
+	var l lastPolicies
+	if l.enough([]kt.NoteKey{key(1)}) {
+		t.Error("enough for nobody knows whom")
+	}
+	l.add(&kt.Policy{Quorum: kt.QuorumNone})
+	if l.enough(nil) {
+		t.Error("enough where nobody is asked for")
+	}
+	l.add(asks(key(1)))
+	if !l.enough([]kt.NoteKey{key(1)}) || l.enough([]kt.NoteKey{key(2)}) {
+		t.Error("one policy")
+	}
+	l.add(asks(key(2), key(3)))
+	if l.enough([]kt.NoteKey{key(2), key(3)}) || l.enough([]kt.NoteKey{key(1), key(2)}) || !l.enough([]kt.NoteKey{key(1), key(2), key(3)}) {
+		t.Error("two policies")
+	}
+}

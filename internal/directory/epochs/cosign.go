@@ -6,6 +6,8 @@ import (
 	"errors"
 	"slices"
 	"time"
+
+	"codeberg.org/huis/huis/kt"
 )
 
 // asking is what the log knows of one witness, guarded by Log.mu.
@@ -54,8 +56,9 @@ func (v version) assembled() version {
 
 // cosign asks all witnesses at once about the newest checkpoint and publishes
 // it with what they gave. It waits for them as long as Patience, a quarter of
-// that for those who gave nothing the last time: one that is away must not hold
-// up every change. What comes later is added when it comes.
+// that once there are Enough, and for those who gave nothing the last time: one
+// that is away must not hold up every change. What comes later is added when it
+// comes.
 func (l *Log) cosign(ctx context.Context) {
 	l.asked, l.retries = l.Now(), 0
 	v := l.signed()
@@ -64,7 +67,7 @@ func (l *Log) cosign(ctx context.Context) {
 	patience, short := time.NewTimer(l.Patience), time.NewTimer(l.Patience/4)
 	defer patience.Stop()
 	defer short.Stop()
-	for late := false; open > 0 && (reliable > 0 || !late); {
+	for late := false; open > 0 && (!late || reliable > 0 && !l.enough(v)); {
 		select {
 		case a := <-answers:
 			open--
@@ -87,6 +90,20 @@ func (l *Log) cosign(ctx context.Context) {
 	if open > 0 {
 		go l.addLate(v.replay.Size(), answers, open)
 	}
+}
+
+// enough tells whether who cosigned a version suffices.
+func (l *Log) enough(v version) bool {
+	if l.Enough == nil {
+		return false
+	}
+	var keys []kt.NoteKey
+	for i, line := range v.lines {
+		if line != nil {
+			keys = append(keys, l.Witnesses[i].Key())
+		}
+	}
+	return l.Enough(keys)
 }
 
 // askAll starts asking those witnesses that are not being asked already; open

@@ -70,11 +70,14 @@ type Config struct {
 	Witnesses []Witness
 	Gather    time.Duration // how long changes wait for others, e.g. 100 ms
 	Patience  time.Duration // how long witnesses may take before a change is answered without them, e.g. 2 s
-	AskFor    time.Duration // how long one request to a witness may take, e.g. 10 s; at least Patience
-	Refresh   time.Duration // how often the newest checkpoint is cosigned anew, e.g. 1 h
-	Retry     time.Duration // when those who gave nothing are asked again, e.g. 2 s, then up to 16 times that; 0: Refresh
-	Dir       string        // where the static files are kept; "": nowhere
-	Log       *slog.Logger
+	// Enough tells whether cosignatures of these keys are what clients ask for;
+	// nil: nobody knows.
+	Enough  func([]kt.NoteKey) bool
+	AskFor  time.Duration // how long one request to a witness may take, e.g. 10 s; at least Patience
+	Refresh time.Duration // how often the newest checkpoint is cosigned anew, e.g. 1 h
+	Retry   time.Duration // when those who gave nothing are asked again, e.g. 2 s, then up to 16 times that; 0: Refresh
+	Dir     string        // where the static files are kept; "": nowhere
+	Log     *slog.Logger
 	// Held keeps the log as it is until Resume: a server put back from a backup
 	// must not go on from where its backup ends.
 	Held bool

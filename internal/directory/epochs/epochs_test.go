@@ -97,13 +97,17 @@ func noteSigner(t testing.TB, name string, b byte) *kt.NoteSigner {
 // local asks a witness in the same process.
 type local struct {
 	w    *witness.Witness
-	down atomic.Bool
+	gone atomic.Bool // it refuses at once
+	hung atomic.Bool // it never answers
 }
 
 func (l *local) Key() kt.NoteKey { return l.w.Signer.Public() }
 
 func (l *local) Cosign(ctx context.Context, _ kt.NoteKey, old uint64, proof []kt.Hash, checkpoint []byte) ([]byte, error) {
-	if l.down.Load() {
+	if l.gone.Load() {
+		return nil, errors.New("gone")
+	}
+	if l.hung.Load() {
 		<-ctx.Done()
 		return nil, ctx.Err()
 	}
@@ -126,7 +130,7 @@ func newWitness(t testing.TB, name string, b byte, c *clock, logKey kt.NoteKey) 
 
 func config(t testing.TB, store Store, c *clock, dir string, witnesses ...Witness) Config {
 	return Config{Store: store, Signer: noteSigner(t, "example.org/huis", 1), VRF: kt.NewVRFKey([32]byte(seed(2))), Now: c.now,
-		Witnesses: witnesses, Patience: 400 * time.Millisecond, Refresh: time.Hour, Dir: dir, Log: slog.New(slog.NewTextHandler(io.Discard, nil))}
+		Witnesses: witnesses, Patience: 20 * time.Second, Refresh: time.Hour, Dir: dir, Log: slog.New(slog.NewTextHandler(io.Discard, nil))}
 }
 
 func open(t testing.TB, c Config) *Log {
@@ -216,11 +220,11 @@ func TestChangesAreProvedWitnessedAndReplayed(t *testing.T) {
 			_, o := submit(l, m, label, uint32(len(openings[label])))
 			openings[label] = append(openings[label], o)
 		}
-		w2.down.Store(i%7 == 3)
+		w2.gone.Store(i%7 == 3)
 		c.add(5 * time.Hour)
 		step(t, l)
 		signed := r.sync(t, l, m)
-		if want := 2 - map[bool]int{true: 1}[w2.down.Load()]; len(signed.Cosignatures) != want {
+		if want := 2 - map[bool]int{true: 1}[w2.gone.Load()]; len(signed.Cosignatures) != want {
 			t.Fatalf("step %d: %d cosignatures, want %d", i, len(signed.Cosignatures), want)
 		}
 	}
@@ -406,20 +410,20 @@ func TestAWitnessThatComesBackIsCaughtUp(t *testing.T) {
 	key := noteSigner(t, "example.org/huis", 1).Public()
 	w1, w2 := newWitness(t, "w1.example", 3, now, key), newWitness(t, "w2.example", 4, now, key)
 	conf := config(t, m, now, t.TempDir(), w1, w2)
-	conf.Patience, conf.Retry = 40*time.Millisecond, 5*time.Millisecond
+	conf.Retry = 5 * time.Millisecond
 	l := open(t, conf)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() { defer close(done); l.Run(ctx) }()
 	defer func() { cancel(); <-done }()
-	w2.down.Store(true)
+	w2.gone.Store(true)
 	for i := range 5 {
 		x, _ := submit(l, m, fmt.Sprint("p", i), 0)
 		if n, err := l.Wait(ctx, x, 0); err != nil || n != 1 {
 			t.Fatalf("witnessed by %d, %v", n, err)
 		}
 	}
-	w2.down.Store(false)
+	w2.gone.Store(false)
 	both := func() bool {
 		h, err := l.Head(0)
 		if err != nil {
@@ -473,5 +477,35 @@ func TestCosignaturesAreRenewed(t *testing.T) {
 			}
 		}
 		time.Sleep(time.Millisecond)
+	}
+}
+
+func TestAWitnessThatHangsHoldsUpNothing(t *testing.T) {
+	m := &memory{}
+	c := &clock{t: time.Unix(1700000000, 0)}
+	key := noteSigner(t, "example.org/huis", 1).Public()
+	w1, w2 := newWitness(t, "w1.example", 3, c, key), newWitness(t, "w2.example", 4, c, key)
+	conf := config(t, m, c, "", w1, w2)
+	conf.Patience, conf.AskFor = time.Second, time.Hour
+	conf.Enough = func(k []kt.NoteKey) bool { return len(k) > 0 && k[0] == w1.Key() }
+	l := open(t, conf)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	w2.hung.Store(true)
+	for i := range 10 {
+		submit(l, m, fmt.Sprint("p", i), 0)
+		if err := l.Step(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if size := l.current.Size(); size != 11 {
+		t.Errorf("%d epochs", size)
+	}
+	h, err := l.Head(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s, err := kt.VerifyCheckpoint(h.Checkpoint, key, []kt.NoteKey{w1.Key(), w2.Key()}); err != nil || len(s.Cosignatures) != 1 {
+		t.Errorf("%d cosignatures, %v", len(s.Cosignatures), err)
 	}
 }
