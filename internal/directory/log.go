@@ -129,10 +129,17 @@ func (s *Service) LogKeys() (kt.NoteKey, kt.VRFPublicKey) {
 // AddToLog puts a label of the server's own into the log, such as a stamp key;
 // again it changes nothing. It waits as a link does.
 func (s *Service) AddToLog(ctx context.Context, kind kt.MapKind, label, value []byte) error {
+	if s.log.Held() {
+		s.addLater(kind, label, value)
+		return nil
+	}
 	x, _ := s.log.Index(kind, label)
 	there, err := s.Store.Values(ctx, x, 0, 1)
 	if err != nil {
 		return err
+	}
+	if len(there) == 0 && s.log.Known(x) { // the log has it, and the backup did not
+		return s.putBack(ctx, kind, label, x, value)
 	}
 	if len(there) == 0 {
 		if err := s.Store.AddValue(ctx, s.logValue(kind, label, x, 0, value)); err != nil {
@@ -153,6 +160,9 @@ func (s *Service) LogHead(ctx context.Context, r *proto.LogHeadRequest) (*proto.
 		return nil, err
 	}
 	h, err := s.log.Head(r.From)
+	if err != nil && s.restoration.on.Load() {
+		return nil, proto.Refuse(proto.Restoring)
+	}
 	if err != nil {
 		return nil, proto.Refuse(proto.Future)
 	}

@@ -3,6 +3,7 @@ package directory
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -38,8 +39,36 @@ type restoration struct {
 	on atomic.Bool // until it is over
 
 	mu    sync.Mutex // guards what follows, and the release
+	later []later    // what the server itself has for the log
 	first time.Time  // when the first device said it is done; zero: none yet
 	done  map[session.Device]bool
+}
+
+// later is a label of the server's own that waits for the log.
+type later struct {
+	kind         kt.MapKind
+	label, value []byte
+}
+
+// addLater is AddToLog as long as the log may not go on.
+func (s *Service) addLater(kind kt.MapKind, label, value []byte) {
+	s.restoration.mu.Lock()
+	defer s.restoration.mu.Unlock()
+	s.restoration.later = append(s.restoration.later, later{kind, label, value})
+}
+
+// putBack stores the value of a label of the server's own that the log has. If it
+// has another one there it stays without: the log cannot be changed.
+func (s *Service) putBack(ctx context.Context, kind kt.MapKind, label []byte, x kt.Index, value []byte) error {
+	values := []store.LogValue{s.logValue(kind, label, x, 0, value)}
+	taken, err := s.vouched(ctx, kt.MapLabel(kind, label), x, [][]byte{value}, values)
+	if errors.Is(err, proto.Forbidden) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return s.Store.GiveBackValues(ctx, values, taken)
 }
 
 // begin starts a restoration if there is one.
@@ -77,6 +106,11 @@ func (s *Service) restorationOver(ctx context.Context, fresh bool) (bool, error)
 	}
 	if err := s.log.Resume(ctx); err != nil {
 		return false, err
+	}
+	for _, l := range r.later {
+		if err := s.AddToLog(ctx, l.kind, l.label, l.value); err != nil {
+			return false, err
+		}
 	}
 	if err := r.Release(ctx); err != nil {
 		return false, err

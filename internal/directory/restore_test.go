@@ -2,6 +2,7 @@ package directory
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -241,4 +242,38 @@ func TestWitnessPoliciesAreGivenBack(t *testing.T) {
 	if err != nil || len(got.Values) != 1 || string(got.Values[0]) != string(signed) {
 		t.Errorf("%d policies, %v", len(got.Values), err)
 	}
+}
+
+// What a server itself has for the log waits for its end to be given back; what
+// stood there already is not put there twice.
+func TestOwnLabelsOfARestoredServer(t *testing.T) {
+	w := newWorld(t)
+	alice := w.join("alice")
+	old, fresh := []byte("a release before"), []byte("a release after")
+	if err := w.AddToLog(t.Context(), kt.KindRelease, old, []byte("sum")); err != nil {
+		t.Fatal(err)
+	}
+	kept := w.kept()
+	now, _ := w.restored(1)
+	for _, label := range [][]byte{old, fresh} {
+		if err := now.AddToLog(t.Context(), kt.KindRelease, label, []byte("sum")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := now.LogHead(t.Context(), &proto.LogHeadRequest{From: uint64(len(kept.Epochs))}); !errors.Is(err, proto.Restoring) {
+		t.Errorf("who knows more of the log is told %v", err)
+	}
+	if err := errors.Join(now.giveLog(kept), now.giveAccount("alice", alice.links)); err != nil {
+		t.Fatal(err)
+	}
+	if !now.done(alice) {
+		t.Fatal("it still waits")
+	}
+	for _, label := range [][]byte{old, fresh} {
+		got, err := now.LogEntry(t.Context(), &proto.LogEntryRequest{Kind: uint8(kt.KindRelease), Label: label})
+		if err != nil || len(got.Values) != 1 || string(got.Values[0]) != "sum" {
+			t.Errorf("%s: %d values, %v", label, len(got.Values), err)
+		}
+	}
+	now.join("bob") // the log goes on
 }

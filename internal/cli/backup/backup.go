@@ -36,7 +36,10 @@ const (
 )
 
 // small are the files and folders that are taken as they are.
-var small = []string{operatorFile, "address.json", "first-invitation", "tls", "acme"}
+var small = []string{operatorFile, "address.json", "web.json", "first-invitation", "tls", "acme"}
+
+// left are those that are in no backup: made anew, or nobody else's memory.
+var left = []string{"log", "witness", "lock", databaseFile + "-wal", databaseFile + "-shm"}
 
 // maxSmall bounds one of them, in bytes.
 const maxSmall = 1 << 20
@@ -287,4 +290,4 @@ func (i *interruptible) Read(b []byte) (int, error) {
 }
 
 // names are the items a backup may have: nothing else is ever written.
-var names = regexp.MustCompile(`^(manifest\.json|huis\.db|operator\.key|address\.json|first-invitation|tls/(key|cert)\.pem|blobs/[0-9a-f]{2}/[0-9a-f]{64}|acme(/[A-Za-z0-9@_+-][A-Za-z0-9@._+-]*)+)$`)
+var names = regexp.MustCompile(`^(manifest\.json|huis\.db|operator\.key|address\.json|web\.json|first-invitation|tls/(key|cert)\.pem|blobs/[0-9a-f]{2}/[0-9a-f]{64}|acme(/[A-Za-z0-9@_+-][A-Za-z0-9@._+-]*)+)$`)

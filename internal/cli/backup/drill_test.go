@@ -1,14 +1,17 @@
 package backup
 
 import (
+	"context"
 	"crypto/sha256"
 	"errors"
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
+	"codeberg.org/huis/huis/internal/cli/serve"
 	"codeberg.org/huis/huis/internal/delivery/store"
 	"codeberg.org/huis/huis/internal/delivery/store/blobdir"
 	"codeberg.org/huis/huis/internal/delivery/store/sqlite"
@@ -141,5 +144,39 @@ func TestRestoreIsWholeOrNothing(t *testing.T) {
 	v, err := db.Setting(t.Context(), store.SettingRestored)
 	if r, ok := store.ParseRestored(v); err != nil || !ok || r.Hold != time.Hour {
 		t.Error("it is not marked", err)
+	}
+}
+
+// TestEveryFileOfAServerIsThoughtOf: what a server keeps is in its backup, or
+// stands in the list of what is not.
+func TestEveryFileOfAServerIsThoughtOf(t *testing.T) {
+	dir := t.TempDir()
+	ctx, stop := context.WithCancel(t.Context())
+	ready, ended := make(chan bool, 1), make(chan error, 1)
+	go func() {
+		ended <- serve.Run(ctx, serve.Config{Data: dir, Listen: "127.0.0.1:0", Event: func(e serve.Event) {
+			if e.Event == "ready" {
+				ready <- true
+			}
+		}})
+	}()
+	select {
+	case <-ready:
+	case err := <-ended:
+		t.Fatal(err)
+	}
+	held, err := os.ReadDir(dir)
+	stop()
+	if err := errors.Join(err, <-ended); err != nil {
+		t.Fatal(err)
+	}
+	known := slices.Concat(small, left, []string{databaseFile, blobsFolder})
+	for _, f := range held {
+		if !slices.Contains(known, f.Name()) {
+			t.Errorf("%s is neither backed up nor left out", f.Name())
+		}
+	}
+	if len(held) < 6 {
+		t.Errorf("only %d files", len(held))
 	}
 }

@@ -53,6 +53,9 @@ func (l *Log) GiveBack(ctx context.Context, checkpoint []byte, lost []Epoch) err
 	return nil
 }
 
+// Held tells whether nothing may be written yet.
+func (l *Log) Held() bool { return l.held.Load() }
+
 // Resume ends what Config.Held began.
 func (l *Log) Resume(ctx context.Context) error {
 	l.held.Store(false)
