@@ -5,6 +5,9 @@ DATA    ?= huis-data
 VERSION ?= $(shell git describe --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 export CGO_ENABLED ?= 0
+# The core for browsers is compiled for size, but for what has to be fast.
+COREFLAGS := -gcflags=all=-l $(foreach p,crypto/... vendor/golang.org/x/crypto/... golang.org/x/crypto/... \
+	filippo.io/... math/... internal/runtime/... runtime,-gcflags=$(p)=)
 
 .PHONY: run build core test check attack sim soak bench vectors setup clean
 
@@ -16,7 +19,7 @@ build: setup core ## bin/huis, one static binary
 
 core: ## the core for browsers, which bin/huis embeds; without Node
 	@mkdir -p bin
-	GOOS=js GOARCH=wasm $(GO) build -trimpath -buildvcs=false -ldflags '-s -w' -o bin/core.wasm ./cmd/huis-wasm
+	GOOS=js GOARCH=wasm $(GO) build -trimpath -buildvcs=false -ldflags '-s -w' $(COREFLAGS) -o bin/core.wasm ./cmd/huis-wasm
 	@$(GO) run ./web/pack bin/core.wasm web/core
 
 test: setup ## everything CI checks (about ten minutes on two cores)

@@ -3,11 +3,8 @@ package mls
 import (
 	"bytes"
 	"crypto"
-	"crypto/ecdsa"
 	"crypto/ed25519"
-	"crypto/elliptic"
 	"crypto/hpke"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"sync"
@@ -131,10 +128,23 @@ type SignaturePrivateKey struct {
 	signer crypto.Signer
 }
 
-// signatureScheme is Ed25519 if curve is nil, else ECDSA.
-type signatureScheme struct {
-	curve elliptic.Curve
-	hash  crypto.Hash
+// signatureScheme is Ed25519 if curve is nil, else that.
+type signatureScheme struct{ curve curveScheme }
+
+// curveScheme signs by another curve. Signers of different ones are told apart by
+// the scheme they are of.
+type curveScheme interface {
+	generate() (raw []byte, err error)
+	parse(raw []byte) (Secret, crypto.Signer, error)
+	verify(pub SignaturePublicKey, b, signature []byte) bool
+}
+
+// curveSigner is a private key of a curveScheme.
+type curveSigner interface {
+	crypto.Signer
+	scheme() curveScheme
+	public() SignaturePublicKey
+	sign(b []byte) ([]byte, error)
 }
 
 // IsZero tells whether there is no key.
@@ -149,11 +159,8 @@ func (k SignaturePrivateKey) PublicKey() SignaturePublicKey {
 	switch key := k.signer.(type) {
 	case ed25519.PrivateKey:
 		return SignaturePublicKey(key.Public().(ed25519.PublicKey))
-	case *ecdsa.PrivateKey:
-		pub, err := key.PublicKey.Bytes()
-		if err == nil {
-			return pub
-		}
+	case curveSigner:
+		return key.public()
 	}
 	return nil
 }
@@ -166,11 +173,7 @@ func GenerateSignatureKey(suite CipherSuite) (SignaturePrivateKey, SignaturePubl
 	}
 	raw := randomBytes(ed25519.SeedSize)
 	if curve := a.signature.curve; curve != nil {
-		key, err := ecdsa.GenerateKey(curve, rand.Reader)
-		if err != nil {
-			return SignaturePrivateKey{}, nil, fmt.Errorf("mls: signature key: %v", err)
-		}
-		if raw, err = key.Bytes(); err != nil {
+		if raw, err = curve.generate(); err != nil {
 			return SignaturePrivateKey{}, nil, fmt.Errorf("mls: signature key: %v", err)
 		}
 	}
@@ -185,17 +188,10 @@ func ParseSignaturePrivateKey(suite CipherSuite, raw []byte) (SignaturePrivateKe
 		return SignaturePrivateKey{}, err
 	}
 	k := SignaturePrivateKey{raw: bytes.Clone(raw)}
-	if a.signature.curve != nil {
-		size := (a.signature.curve.Params().BitSize + 7) / 8
-		if len(raw) < size { // some write the scalar without its leading zeros
-			raw = append(make([]byte, size-len(raw)), raw...)
-			k.raw = raw
-		}
-		key, err := ecdsa.ParseRawPrivateKey(a.signature.curve, raw)
-		if err != nil {
+	if curve := a.signature.curve; curve != nil {
+		if k.raw, k.signer, err = curve.parse(k.raw); err != nil {
 			return SignaturePrivateKey{}, fmt.Errorf("mls: signature key: %v", err)
 		}
-		k.signer = key
 		return k, nil
 	}
 	if len(raw) != ed25519.SeedSize {
@@ -228,18 +224,12 @@ func (a *algorithms) sign(key SignaturePrivateKey, b []byte) ([]byte, error) {
 		if a.signature.curve == nil {
 			return ed25519.Sign(signer, b), nil
 		}
-	case *ecdsa.PrivateKey:
-		if a.signature.curve == signer.Curve {
-			return signer.Sign(rand.Reader, a.signature.digest(b), a.signature.hash)
+	case curveSigner:
+		if a.signature.curve == signer.scheme() {
+			return signer.sign(b)
 		}
 	}
 	return nil, errSignatureKey
-}
-
-func (s signatureScheme) digest(b []byte) []byte {
-	h := s.hash.New()
-	h.Write(b)
-	return h.Sum(nil)
 }
 
 var errSignature = errors.New("mls: signature does not verify")
@@ -265,8 +255,7 @@ func (a *algorithms) verify(pub SignaturePublicKey, b, signature []byte) error {
 		}
 		return nil
 	}
-	key, err := ecdsa.ParseUncompressedPublicKey(a.signature.curve, pub)
-	if err != nil || !ecdsa.VerifyASN1(key, a.signature.digest(b), signature) {
+	if !a.signature.curve.verify(pub, b, signature) {
 		return errSignature
 	}
 	return nil

@@ -2,6 +2,7 @@ package mls
 
 import (
 	"crypto"
+	"crypto/hpke"
 	"fmt"
 	"maps"
 )
@@ -31,20 +32,12 @@ const (
 // SetDraftSuiteID says otherwise.
 const DraftSuiteBase CipherSuite = 0xF000
 
-// draftSuites holds the supported rows.
-var draftSuites = map[DraftSuite]struct {
-	kem, aead uint16
+// draftRow is a row's primitives.
+type draftRow struct {
+	kem       hpke.KEM
+	aead      sealing
 	hash      crypto.Hash
-	signature *signatureScheme
-}{
-	DraftMLKEM768X25519AES128SHA256Ed25519: {kemXWing, aeadAES128GCM, crypto.SHA256, &ed25519Scheme},
-	DraftMLKEM768X25519AES256SHA384Ed25519: {kemXWing, aeadAES256GCM, crypto.SHA384, &ed25519Scheme},
-	DraftMLKEM768P256AES128SHA256P256:      {kem768P256, aeadAES128GCM, crypto.SHA256, &p256Scheme},
-	DraftMLKEM768P256AES256SHA384P256:      {kem768P256, aeadAES256GCM, crypto.SHA384, &p256Scheme},
-	DraftMLKEM1024P384AES256SHA384P384:     {kem1024P384, aeadAES256GCM, crypto.SHA384, &p384Scheme},
-	DraftMLKEM768AES256SHA384Ed25519:       {kemMLKEM768, aeadAES256GCM, crypto.SHA384, &ed25519Scheme},
-	DraftMLKEM768AES256SHA384P256:          {kemMLKEM768, aeadAES256GCM, crypto.SHA384, &p256Scheme},
-	DraftMLKEM1024AES256SHA384P384:         {kemMLKEM1024, aeadAES256GCM, crypto.SHA384, &p384Scheme},
+	signature signatureScheme
 }
 
 // CipherSuite returns the row's default number.
@@ -81,6 +74,6 @@ func defaultDraftIDs() map[DraftSuite]CipherSuite {
 func addDraftSuites(table map[CipherSuite]*algorithms, ids map[DraftSuite]CipherSuite) {
 	for d, id := range ids {
 		row := draftSuites[d]
-		table[id] = newAlgorithms(id, row.kem, row.aead, row.hash, *row.signature)
+		table[id] = newAlgorithms(id, row.kem, row.aead, row.hash, row.signature)
 	}
 }

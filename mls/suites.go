@@ -2,7 +2,6 @@ package mls
 
 import (
 	"crypto"
-	"crypto/elliptic"
 	"crypto/hpke"
 	_ "crypto/sha256" // linked for crypto.SHA256
 	_ "crypto/sha512" // linked for crypto.SHA384 and crypto.SHA512
@@ -47,26 +46,11 @@ type algorithms struct {
 // hashSize is KDF.Nh, in bytes; every suite's KDF is HKDF with its hash.
 func (a *algorithms) hashSize() int { return a.hash.Size() }
 
-// HPKE identifiers (RFC 9180, Section 7; draft-ietf-hpke-pq).
-const (
-	kemP256       = 0x0010
-	kemP384       = 0x0011
-	kemP521       = 0x0012
-	kemX25519     = 0x0020
-	kemMLKEM768   = 0x0041
-	kemMLKEM1024  = 0x0042
-	kem768P256    = 0x0050
-	kem1024P384   = 0x0051
-	kemXWing      = 0x647a
-	aeadAES128GCM = 0x0001
-	aeadAES256GCM = 0x0002
-	aeadChaCha    = 0x0003
-)
-
-func newAlgorithms(id CipherSuite, kem, aead uint16, hash crypto.Hash, sig signatureScheme) *algorithms {
-	a := &algorithms{id: id, hash: hash, signature: sig, nonceSize: 12}
-	a.kem = must(hpke.NewKEM(kem))
-	a.aead = must(hpke.NewAEAD(aead))
+// newAlgorithms makes a suite. The AEAD's key has 16 bytes for AES-128, else 32.
+func newAlgorithms(id CipherSuite, kem hpke.KEM, aead sealing, hash crypto.Hash, sig signatureScheme) *algorithms {
+	a := &algorithms{
+		id: id, kem: kem, aead: aead.hpke, newAEAD: aead.make, keySize: aead.key, nonceSize: 12, hash: hash, signature: sig,
+	}
 	switch hash {
 	case crypto.SHA256:
 		a.kdf = hpke.HKDFSHA256()
@@ -75,18 +59,23 @@ func newAlgorithms(id CipherSuite, kem, aead uint16, hash crypto.Hash, sig signa
 	case crypto.SHA512:
 		a.kdf = hpke.HKDFSHA512()
 	}
-	switch aead {
-	case aeadAES128GCM:
-		a.newAEAD, a.keySize = newGCM, 16
-	case aeadAES256GCM:
-		a.newAEAD, a.keySize = newGCM, 32
-	case aeadChaCha:
-		a.newAEAD, a.keySize = newChaCha, 32
-	}
 	return a
 }
 
-// must is for the fixed tables below: a failure is a mistake in them.
+// sealing is one AEAD, in HPKE and by itself.
+type sealing struct {
+	hpke hpke.AEAD
+	make newAEAD
+	key  int // bytes
+}
+
+var chaCha = sealing{hpke.ChaCha20Poly1305(), newChaCha, 32}
+
+// ed25519Scheme is the signature scheme without a curve of its own.
+var ed25519Scheme = signatureScheme{}
+
+// must is for what cannot fail with the arguments it is given: a failure is a
+// mistake of this package.
 func must[T any](v T, err error) T {
 	if err != nil {
 		panic("mls: " + err.Error())
@@ -94,29 +83,14 @@ func must[T any](v T, err error) T {
 	return v
 }
 
-var (
-	ed25519Scheme = signatureScheme{}
-	p256Scheme    = signatureScheme{elliptic.P256(), crypto.SHA256}
-	p384Scheme    = signatureScheme{elliptic.P384(), crypto.SHA384}
-	p521Scheme    = signatureScheme{elliptic.P521(), crypto.SHA512}
-)
-
 // suiteTable is replaced as a whole, never changed: readers need no lock.
 var suiteTable atomic.Pointer[map[CipherSuite]*algorithms]
 
 func init() {
-	table := map[CipherSuite]*algorithms{}
-	for _, a := range []*algorithms{
-		newAlgorithms(X25519AES128SHA256Ed25519, kemX25519, aeadAES128GCM, crypto.SHA256, ed25519Scheme),
-		newAlgorithms(P256AES128SHA256P256, kemP256, aeadAES128GCM, crypto.SHA256, p256Scheme),
-		newAlgorithms(X25519ChaChaSHA256Ed25519, kemX25519, aeadChaCha, crypto.SHA256, ed25519Scheme),
-		newAlgorithms(P521AES256SHA512P521, kemP521, aeadAES256GCM, crypto.SHA512, p521Scheme),
-		newAlgorithms(P384AES256SHA384P384, kemP384, aeadAES256GCM, crypto.SHA384, p384Scheme),
-		newAlgorithms(XWingChaChaSHA384Ed25519, kemXWing, aeadChaCha, crypto.SHA384, ed25519Scheme),
-	} {
-		table[a.id] = a
+	table := map[CipherSuite]*algorithms{
+		XWingChaChaSHA384Ed25519: newAlgorithms(XWingChaChaSHA384Ed25519, hpke.MLKEM768X25519(), chaCha, crypto.SHA384, ed25519Scheme),
 	}
-	addDraftSuites(table, defaultDraftIDs())
+	addStandardSuites(table)
 	suiteTable.Store(&table)
 }
 

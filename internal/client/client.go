@@ -3,8 +3,8 @@ package client
 import (
 	"context"
 	"crypto/rand"
+	"encoding/binary"
 	"log/slog"
-	"math/big"
 	"sync"
 	"time"
 
@@ -92,11 +92,9 @@ func jitter(d time.Duration) time.Duration {
 	if d <= 0 {
 		return 0
 	}
-	n, err := rand.Int(rand.Reader, big.NewInt(int64(d)))
-	if err != nil {
-		return 0
-	}
-	return time.Duration(n.Int64())
+	var b [8]byte
+	rand.Read(b[:])
+	return time.Duration(binary.BigEndian.Uint64(b[:]) % uint64(d)) // evenly enough for waiting
 }
 
 // Close lets go of the store.

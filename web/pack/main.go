@@ -3,7 +3,7 @@
 //	GOOS=js GOARCH=wasm go build -o core.wasm ./cmd/huis-wasm
 //	go run ./web/pack core.wasm web/core
 //
-// It compresses the core and copies the script of the Go toolchain that starts
+// It takes out of the core what only serves to say where it failed, compresses it and copies the script of the Go toolchain that starts
 // it, and refuses a core that has grown too large for a browser.
 package main
 
@@ -20,7 +20,7 @@ import (
 )
 
 // limit is how large the compressed core may be, in bytes.
-const limit = 2_300_000
+const limit = 1_750_000
 
 func main() {
 	if len(os.Args) != 3 {
@@ -39,6 +39,9 @@ func fatal(err error) {
 func pack(core, dir string) error {
 	raw, err := os.ReadFile(core)
 	if err != nil {
+		return err
+	}
+	if raw, err = strip(raw); err != nil {
 		return err
 	}
 	if err := start(dir); err != nil {

@@ -1,0 +1,307 @@
+package main
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+)
+
+// A Go program carries, for each of its instructions, which line of which file
+// it came from, and the name of each function: a third of its data, and used only
+// to print where a program that fails did so. strip takes that out of the core.
+// What the runtime needs to run and to collect garbage stays, and the names of
+// its own functions, by which it knows them. The addresses a failing core prints
+// lead to the lines with a core that was built from the same source and not
+// stripped. An offset of 0 says to the runtime that there is no table.
+
+// Sections of WebAssembly, and the layout of Go's function table (package
+// runtime, pcHeader and _func; Go 1.26).
+const (
+	dataSection  = 11
+	headerWords  = 8 // of eight bytes, after eight bytes of magic and sizes
+	inlineTables = 2 // index of the table of what was inlined
+)
+
+var errLayout = errors.New("the core is not laid out as by the Go toolchain this program knows")
+
+// strip returns a module that runs as b does.
+func strip(b []byte) ([]byte, error) {
+	head, begin, end, err := section(b, dataSection)
+	if err != nil {
+		return nil, err
+	}
+	m, err := readMemory(b[begin:end])
+	if err != nil {
+		return nil, err
+	}
+	if err := m.stripTable(); err != nil {
+		return nil, err
+	}
+	data := m.encode()
+	out := append([]byte{}, b[:head]...)
+	out = append(uleb(out, uint64(len(data))), data...)
+	return append(out, b[end:]...), nil
+}
+
+// section returns where a section's length stands, and where its content begins
+// and ends.
+func section(b []byte, id byte) (head, begin, end int, err error) {
+	for i := 8; i < len(b); {
+		this := b[i]
+		size, n := binary.Uvarint(b[i+1:])
+		if n <= 0 || uint64(len(b)-i-1-n) < size {
+			return 0, 0, 0, errLayout
+		}
+		begin = i + 1 + n
+		end = begin + int(size)
+		if this == id {
+			return i + 1, begin, end, nil
+		}
+		i = end
+	}
+	return 0, 0, 0, errLayout
+}
+
+// memory is what the module's memory holds at its start.
+type memory []byte
+
+const maxMemory = 64 << 20
+
+// readMemory reads the segments of a data section: active ones, at constant
+// places.
+func readMemory(b []byte) (memory, error) {
+	var m memory
+	r := bytes.NewReader(b)
+	n, err := binary.ReadUvarint(r)
+	if err != nil {
+		return nil, err
+	}
+	for range n {
+		kind, err := binary.ReadUvarint(r)
+		if err != nil || kind != 0 {
+			return nil, errLayout
+		}
+		at, err := constant(r)
+		if err != nil {
+			return nil, err
+		}
+		size, err := binary.ReadUvarint(r)
+		if err != nil || at < 0 || uint64(at)+size > maxMemory || size > uint64(r.Len()) {
+			return nil, errLayout
+		}
+		if need := int(at) + int(size); need > len(m) {
+			m = append(m, make([]byte, need-len(m))...)
+		}
+		if _, err := r.Read(m[at : at+int64(size)]); err != nil && size > 0 {
+			return nil, err
+		}
+	}
+	return m, nil
+}
+
+// constant reads `i32.const N end`.
+func constant(r *bytes.Reader) (int64, error) {
+	if op, err := r.ReadByte(); err != nil || op != 0x41 {
+		return 0, errLayout
+	}
+	var v int64
+	for shift := 0; ; shift += 7 {
+		c, err := r.ReadByte()
+		if err != nil || shift > 28 {
+			return 0, errLayout
+		}
+		v |= int64(c&0x7f) << shift
+		if c&0x80 == 0 {
+			if c&0x40 != 0 {
+				v |= -1 << (shift + 7)
+			}
+			break
+		}
+	}
+	if op, err := r.ReadByte(); err != nil || op != 0x0b {
+		return 0, errLayout
+	}
+	return v, nil
+}
+
+// gap is how many zeros in a row are worth a new segment; browsers take no more
+// than 100,000 of these.
+const gap = 64
+
+// encode writes the memory as segments, without its zeros.
+func (m memory) encode() []byte {
+	var body []byte
+	n := uint64(0)
+	for i := 0; i < len(m); {
+		if m[i] == 0 {
+			i++
+			continue
+		}
+		end, zeros := i, 0
+		for j := i; j < len(m) && zeros < gap; j++ {
+			if zeros++; m[j] != 0 {
+				zeros, end = 0, j+1
+			}
+		}
+		body = append(body, 0, 0x41)
+		body = append(sleb(body, int64(i)), 0x0b)
+		body = append(uleb(body, uint64(end-i)), m[i:end]...)
+		n++
+		i = end
+	}
+	return append(uleb(nil, n), body...)
+}
+
+func uleb(b []byte, v uint64) []byte { return binary.AppendUvarint(b, v) }
+
+func sleb(b []byte, v int64) []byte {
+	for {
+		c := byte(v & 0x7f)
+		v >>= 7
+		if v == 0 && c&0x40 == 0 || v == -1 && c&0x40 != 0 {
+			return append(b, c)
+		}
+		b = append(b, c|0x80)
+	}
+}
+
+func (m memory) u32(at int) uint32        { return binary.LittleEndian.Uint32(m[at:]) }
+func (m memory) put32(at int, v uint32)   { binary.LittleEndian.PutUint32(m[at:], v) }
+func (m memory) word(at int) int          { return int(binary.LittleEndian.Uint64(m[at:])) }
+func (m memory) cstring(at int) []byte    { b, _, _ := bytes.Cut(m[at:], []byte{0}); return b }
+func (m memory) within(begin, n int) bool { return begin >= 0 && n >= 0 && begin+n <= len(m) }
+
+// table finds the one function table.
+func (m memory) table() (at int, err error) {
+	want := []byte{0xF1, 0xFF, 0xFF, 0xFF, 0, 0, 1, 8}
+	at = -1
+	for i := 0; ; {
+		j := bytes.Index(m[i:], want)
+		if j < 0 {
+			break
+		}
+		if i += j; i%8 == 0 && m.plausible(i) {
+			if at >= 0 {
+				return 0, errLayout
+			}
+			at = i
+		}
+		i++
+	}
+	if at < 0 {
+		return 0, errLayout
+	}
+	return at, nil
+}
+
+// plausible tells whether the offsets of a header ascend and lie in the memory.
+func (m memory) plausible(at int) bool {
+	if !m.within(at, 8+headerWords*8) {
+		return false
+	}
+	last := 8 + headerWords*8
+	for i := 3; i < headerWords; i++ { // name, unit, file, pc and function tables
+		off := m.word(at + 8 + i*8)
+		if off < last || !m.within(at, off) {
+			return false
+		}
+		last = off
+	}
+	return m.word(at+8) > 0
+}
+
+// stripTable takes names and lines out of the function table.
+func (m memory) stripTable() error {
+	at, err := m.table()
+	if err != nil {
+		return err
+	}
+	part := func(i int) int { return at + m.word(at+8+i*8) }
+	funcs, names, units, pcs, lines := m.word(at+8), part(3), part(4), part(6), part(7)
+	keep := make([]bool, lines-pcs)       // bytes of the tables that stay
+	keepName := make([]bool, units-names) // and of names
+	for i := range funcs {
+		f := lines + int(m.u32(lines+i*8+4))
+		if !m.within(f, 44) {
+			return errLayout
+		}
+		if name := int(int32(m.u32(f + 4))); name < 0 || name >= len(keepName) {
+			return errLayout
+		} else if s := m.cstring(names + name); bytes.HasPrefix(s, []byte("runtime.")) {
+			mark(keepName[name : name+len(s)])
+		} else {
+			m.put32(f+4, 0)
+		}
+		m.put32(f+20, 0) // files
+		m.put32(f+24, 0) // lines
+		if err := m.keepTables(f, pcs, keep); err != nil {
+			return err
+		}
+	}
+	m.zeroUnless(names, keepName)
+	m.zeroUnless(pcs, keep)
+	return nil
+}
+
+// keepTables marks the tables a function needs to run, and takes out that of
+// what was inlined.
+func (m memory) keepTables(f, pcs int, keep []bool) error {
+	count := int(m.u32(f + 28))
+	if !m.within(f, 44+4*count) {
+		return errLayout
+	}
+	if count > inlineTables {
+		m.put32(f+44+4*inlineTables, 0)
+	}
+	offsets := []uint32{m.u32(f + 16)} // sizes of the stack
+	for i := range count {
+		offsets = append(offsets, m.u32(f+44+4*i))
+	}
+	for _, o := range offsets {
+		if o == 0 {
+			continue
+		}
+		if int(o) >= len(keep) {
+			return errLayout
+		}
+		n, err := tableLength(m[pcs+int(o) : pcs+len(keep)])
+		if err != nil {
+			return err
+		}
+		mark(keep[o : int(o)+n])
+	}
+	return nil
+}
+
+// tableLength is the length of a table of pairs of varints: a value's change,
+// which is 0 at the end but not in the first pair, and a distance.
+func tableLength(b []byte) (int, error) {
+	for i, first := 0, true; ; first = false {
+		v, n := binary.Uvarint(b[i:])
+		if n <= 0 {
+			return 0, errLayout
+		}
+		i += n
+		if v == 0 && !first {
+			return i, nil
+		}
+		if _, n = binary.Uvarint(b[i:]); n <= 0 {
+			return 0, errLayout
+		}
+		i += n
+	}
+}
+
+func mark(b []bool) {
+	for i := range b {
+		b[i] = true
+	}
+}
+
+func (m memory) zeroUnless(at int, keep []bool) {
+	for i, k := range keep {
+		if !k {
+			m[at+i] = 0
+		}
+	}
+}
