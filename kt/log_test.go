@@ -17,6 +17,8 @@ type testLog struct {
 	replay Replay
 	hashes storedHashes
 	heads  []TreeHead // after each epoch
+
+	records []EpochRecord
 }
 
 // storedHashes is the simplest tlog.HashReader.
@@ -63,6 +65,7 @@ func (l *testLog) append(t testing.TB, at uint64, batch []BatchEntry) {
 	}
 	l.hashes = append(l.hashes, stored...)
 	l.replay = next
+	l.records = append(l.records, r)
 	l.heads = append(l.heads, TreeHead{Origin: "example.org/huis", Size: next.Size(), Root: next.Root()})
 }
 

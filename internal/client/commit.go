@@ -234,7 +234,7 @@ func (b *commitBuild) commit() (*mls.StagedCommit, error) {
 			return nil, err
 		}
 	}
-	excused, err := b.cv.excused(staged)
+	excused, err := b.t.excused(b.cv, staged)
 	if err != nil {
 		return nil, err
 	}

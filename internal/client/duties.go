@@ -14,6 +14,9 @@ import (
 // removeGone removes leaves whose key left by notice or whose account's chain
 // revokes them; any member may (protocol, sections 7 and 11).
 func (c *Client) removeGone(ctx context.Context, id proto.ConversationID) error {
+	if err := c.proveFormer(ctx, id); err != nil {
+		return err
+	}
 	_, err := c.commitIf(ctx, id, func(t *tx, cv *conversation) (*change, error) {
 		ch := &change{}
 		for _, m := range cv.group.Members() {
@@ -28,7 +31,7 @@ func (c *Client) removeGone(ctx context.Context, id proto.ConversationID) error 
 				continue
 			}
 			ch.removes = append(ch.removes, m.Leaf)
-			if r.Leaf = m.Leaf; r.Notice != nil || r.Chain != nil {
+			if r.Leaf = m.Leaf; r.Notice != nil || r.Chain != nil || r.Succession != nil {
 				ch.reasons = append(ch.reasons, *r)
 			}
 		}

@@ -346,35 +346,6 @@ func (t *tx) isFormer(a proto.AccountID) (bool, error) {
 	return t.c.former[a], nil
 }
 
-// whyFormer lets those remove the leaf of an account that was made anew whose
-// role allows it: that it was is no more than what the log says, which makes no
-// commit valid (protocol, section 1).
-func (t *tx) whyFormer(cv *conversation, who member, err error) (*reason, error) {
-	me, e := t.identity()
-	if err != nil || e != nil || !cv.meta.Policy.mayRemove(me.Account, who.Account) {
-		return nil, errors.Join(err, e)
-	}
-	return &reason{}, nil
-}
-
-// formerLeaf tells why nothing is sent while an account that was made anew is
-// in a conversation and this device may not remove it; nil if it may.
-func (t *tx) formerLeaf(cv *conversation, who member) error {
-	gone, err := t.isFormer(who.Account)
-	if err != nil || !gone {
-		return err
-	}
-	me, err := t.identity()
-	if err != nil || cv.meta.Policy.mayRemove(me.Account, who.Account) {
-		return err
-	}
-	fix := "an admin of this conversation removes it with any command: huis chat members CHAT shows who is"
-	if cv.meta.Policy.Kind == kindDirect {
-		fix = "this conversation is over; writing to the person's name begins another"
-	}
-	return &SafetyError{Reason: fmt.Sprintf("the account @%s was made anew, and its old devices are still in this conversation", t.handleOf(who.Account)), Fix: fix}
-}
-
 // settledName tells why nobody may be added under a name now: it is being given
 // to another account.
 func (t *tx) settledName(handle string) error {

@@ -362,3 +362,68 @@ func TestDaysThatWereMadeUpShortenNothing(t *testing.T) {
 		t.Errorf("to carol bob is %s: %s", got.State, got.Reason)
 	}
 }
+
+// TestAnyMemberRemovesWhoWasMadeAnew: the only admin lost everything, and in a
+// conversation of two nobody has that role.
+func TestAnyMemberRemovesWhoWasMadeAnew(t *testing.T) {
+	w := newWorld(t)
+	alice, bob, carol := w.person("alice"), w.person("bob"), w.person("carol")
+	bob.newChat("plan", "alice", "carol")
+	carol.send("@bob", "between us")
+	w.agree("plan", alice, bob, carol)
+	w.reset(alice, "bob")
+	for range 3 {
+		w.aDayPasses(carol)
+	}
+	carol.send("plan", "without the old devices")
+	w.clock.advance(time.Hour)
+	alice.sync()
+	if got := alice.read("plan"); !slices.Contains(got, "carol: without the old devices") {
+		t.Errorf("alice has %q", got)
+	}
+	w.agree("plan", alice, carol)
+	if n := len(alice.inspect1("plan").Leaves); n != 2 {
+		t.Errorf("%d devices", n)
+	}
+	_ = bob.Sync(t.Context())
+	if got := bob.held("plan"); slices.Contains(got, "carol: without the old devices") {
+		t.Error("the old device reads on")
+	}
+	carol.send("@bob", "to the new one")
+}
+
+// TestARemovalByAFalseSuccessionIsRefused by every member.
+func TestARemovalByAFalseSuccessionIsRefused(t *testing.T) {
+	w := newWorld(t)
+	alice, bob, carol := w.person("alice"), w.person("bob"), w.person("carol")
+	bob.newChat("plan", "alice", "carol")
+	w.agree("plan", alice, bob, carol)
+	w.reset(alice, "bob")
+	for range 3 {
+		w.aDayPasses(carol)
+	}
+	carol.send("plan", "makes the proof")
+	a, old, id := alice.must(), bob.must().Account, carol.id("plan")
+	err := carol.step(t.Context(), func(tx *tx) error {
+		cv, err := tx.conv(id)
+		if err != nil {
+			return err
+		}
+		b, err := tx.get(successionKey(old))
+		if err != nil || b == nil {
+			t.Errorf("no proof was kept, %v", err)
+		}
+		leaf := cv.leavesOf(member{a.Account, a.Device})[0]
+		changed := slices.Clone(b)
+		changed[len(changed)/2] ^= 1
+		for what, false := range map[string][]byte{"of somebody else": b, "changed": changed, "cut off": b[:len(b)-1]} {
+			if tx.proves(cv, &reason{Leaf: leaf, Succession: false}) {
+				t.Errorf("a proof %s removes alice", what)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}

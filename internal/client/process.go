@@ -160,7 +160,7 @@ func (t *tx) mergeOther(cv *conversation, s *proto.Stamped, hash proto.Hash) err
 	if err != nil {
 		return t.broken(cv, s, hash, err)
 	}
-	keys, err := cv.judge(p, s)
+	keys, err := t.judge(cv, p, s)
 	if err != nil {
 		return t.broken(cv, s, hash, err)
 	}
@@ -183,12 +183,12 @@ func (t *tx) mergeOther(cv *conversation, s *proto.Stamped, hash proto.Hash) err
 
 // judge checks what MLS leaves to the application: the rules of the
 // conversation and the change of member keys. It returns the next epoch's.
-func (cv *conversation) judge(p *mls.Processed, s *proto.Stamped) (memberKeys, error) {
+func (t *tx) judge(cv *conversation, p *mls.Processed, s *proto.Stamped) (memberKeys, error) {
 	c := p.Commit
 	if p.Kind != mls.ContentCommit || c == nil {
 		return nil, breaks("it is no commit")
 	}
-	excused, err := cv.excused(c)
+	excused, err := t.excused(cv, c)
 	if err != nil {
 		return nil, err
 	}

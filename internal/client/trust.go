@@ -133,11 +133,11 @@ func (t *tx) trust(r *nameRecord) (Trust, error) {
 	if out.Events, err = t.trustEvents(r, h); err != nil {
 		return out, err
 	}
-	return out, t.judge(&out, r, h, v)
+	return out, t.assess(&out, r, h, v)
 }
 
-// judge sets the state.
-func (t *tx) judge(out *Trust, r *nameRecord, h kt.Holding, v verified) error {
+// assess sets the state.
+func (t *tx) assess(out *Trust, r *nameRecord, h kt.Holding, v verified) error {
 	var alarm *SafetyError
 	if err := t.logAlarm(); errors.As(err, &alarm) {
 		out.State, out.Reason, out.Fix = TrustStop, alarm.Reason, alarm.Fix
