@@ -147,6 +147,9 @@ func (c *Client) position(ctx context.Context, id proto.ConversationID) (after u
 
 // stopped is the error of a conversation with an alarm.
 func (cv *conversation) stopped() error {
+	if cv.meta.Alarm == wentOnWithout {
+		return &SafetyError{Reason: cv.meta.Alarm, Fix: "what this device has stays here; have a member remove you from the conversation and add you again"}
+	}
 	return &SafetyError{Reason: cv.meta.Alarm, Fix: "compare with the other members by another way, and talk to the server's operator"}
 }
 

@@ -3,6 +3,7 @@ package sim
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"codeberg.org/huis/huis/internal/client"
@@ -51,6 +52,40 @@ func init() {
 			p.hasAll()
 			p.say("house", "ann/1", "bob/1", "dan/1")
 			p.rest(time.Minute)
+		}},
+
+		// Only cal has what was said last, and comes when the wait is over and
+		// others have written: cal stops with words, nobody else does.
+		{name: "restored-and-too-late", disk: true, tell: func(p *play) {
+			p.lies = true // not all agree
+			p.people("ann", "bob", "cal")
+			p.chat("ann/1", "house", "bob", "cal")
+			p.say("house", "ann/1", "bob/1", "cal/1")
+			p.rest(time.Minute)
+			old := p.copyStore()
+			p.switchOff("ann/1")
+			p.switchOff("bob/1")
+			p.say("house", "cal/1")
+			p.rest(time.Minute)
+			p.switchOff("cal/1")
+			p.must(p.Server.Restore(old))
+			p.switchOn("ann/1")
+			p.switchOn("bob/1")
+			p.rest(time.Hour)
+			if !p.Server.Waiting() {
+				p.t.Error("it does not wait for cal")
+			}
+			p.rest(Hold)
+			p.hasAll()
+			p.say("house", "ann/1", "bob/1")
+			p.switchOn("cal/1")
+			p.rest(3 * time.Minute)
+			for _, name := range []string{"ann/1", "bob/1"} {
+				p.unsuspecting(name)
+			}
+			if s := p.dev("cal/1").Safety; len(s) == 0 || !strings.Contains(s[0].Error(), "restored from a backup") {
+				p.t.Errorf("cal is told %v", s)
+			}
 		}},
 	}...)
 }
