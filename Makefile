@@ -9,7 +9,7 @@ export CGO_ENABLED ?= 0
 COREFLAGS := -gcflags=all=-l $(foreach p,crypto/... vendor/golang.org/x/crypto/... golang.org/x/crypto/... \
 	filippo.io/... math/... internal/runtime/... runtime,-gcflags=$(p)=)
 
-.PHONY: run build core test check attack sim soak bench vectors setup clean
+.PHONY: run build core check-web test check attack sim soak bench vectors setup clean
 
 run: build ## build, start a server on 127.0.0.1, print an invitation
 	./bin/huis serve --data $(DATA)
@@ -21,6 +21,9 @@ core: ## the core for browsers, which bin/huis embeds; without Node
 	@mkdir -p bin
 	GOOS=js GOARCH=wasm $(GO) build -trimpath -buildvcs=false -ldflags '-s -w' $(COREFLAGS) -o bin/core.wasm ./cmd/huis-wasm
 	@$(GO) run ./web/pack bin/core.wasm web/core
+
+check-web: setup ## web/dist and the core once more from source: the same bytes?
+	scripts/check-web
 
 test: setup ## everything CI checks (about ten minutes on two cores)
 	scripts/test

@@ -1,6 +1,6 @@
 // Writes dist/manifest.json: the SHA-256 of every file of the built interface. The
 // server adds those of the core. Refuses foreign addresses and too much; with --all
-// the core is weighed as well.
+// the core is weighed as well, with --check nothing is written.
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { brotliCompressSync, constants } from 'node:zlib';
@@ -56,5 +56,6 @@ if (wrong.length > 0) {
   process.exit(1);
 }
 const sorted = Object.fromEntries(Object.entries(files).sort(([a], [b]) => (a < b ? -1 : 1)));
-writeFileSync(new URL('manifest.json', dist), JSON.stringify({ files: sorted }, null, 1) + '\n');
+if (!process.argv.includes('--check'))
+  writeFileSync(new URL('manifest.json', dist), JSON.stringify({ files: sorted }, null, 1) + '\n');
 console.log(`${names.length} files, ${total} bytes in brotli${core ? `, core ${core}` : ', core not built'}`);
