@@ -86,7 +86,7 @@ func TestStrippedProgramsRun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if bytes.Contains(after, []byte("main.square.area")) || !bytes.Contains(before, []byte("main.square.area")) {
+	if bytes.Contains(after, []byte("main.deep")) || !bytes.Contains(before, []byte("main.deep")) {
 		t.Error("names are not taken out")
 	}
 	root, err := exec.Command("go", "env", "GOROOT").Output()
