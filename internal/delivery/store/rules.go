@@ -12,6 +12,7 @@ type Log struct {
 	Chain proto.Hash
 	Bytes uint64    // of the entries there are
 	Ended [3]Minute // when Epoch−1, −2, −3 ended; 0 if there is no such epoch
+	Last  Minute    // of the last entry's receipt; 0 if that entry is no longer kept
 }
 
 // Admit says whether an application entry or notice of the given epoch may be
@@ -57,11 +58,12 @@ func (l *Log) Room(s *Submission) error {
 	return nil
 }
 
-// Add gives the entry its place: the log after it, and its receipt.
+// Add gives the entry its place: the log after it, and its receipt. A clock that
+// was set back stamps nothing earlier than the entry before: clients stop there.
 func (l Log) Add(s *Submission) (Log, proto.Receipt, error) {
-	r := proto.Receipt{Seq: l.Seq + 1, Minute: uint64(s.Now), ChainPrev: l.Chain}
+	r := proto.Receipt{Seq: l.Seq + 1, Minute: uint64(max(s.Now, l.Last)), ChainPrev: l.Chain}
 	chain, err := s.Stamp(s.Entry, &r)
-	l.Seq, l.Chain, l.Bytes = r.Seq, chain, l.Bytes+uint64(len(s.Entry.Bytes))
+	l.Seq, l.Chain, l.Bytes, l.Last = r.Seq, chain, l.Bytes+uint64(len(s.Entry.Bytes)), Minute(r.Minute)
 	return l, r, err
 }
 

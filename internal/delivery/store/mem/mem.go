@@ -397,6 +397,9 @@ func (c *conversation) expire(now, age store.Minute) {
 		delete(c.hashes, c.entries[0].Entry.Hash())
 		c.entries = c.entries[1:]
 	}
+	if len(c.entries) == 0 {
+		c.Last = 0
+	}
 }
 
 func (c *conversation) anyLive() bool {

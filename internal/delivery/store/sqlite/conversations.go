@@ -228,6 +228,11 @@ func closeKey(t *tx, id proto.ConversationID, mk proto.MemberKey, seq uint64) er
 
 // add stores the entry at the log's next place, and the log after it.
 func add(t *tx, log store.Log, sub *store.Submission) (proto.Receipt, error) {
+	last, _, err := receiptWhere(t, "seq = $2", sub.Entry.Conversation, log.Seq)
+	if err != nil {
+		return last, err
+	}
+	log.Last = store.Minute(last.Minute)
 	log, r, err := log.Add(sub)
 	if err != nil {
 		return r, err
@@ -305,10 +310,16 @@ func receiptSum(r *proto.Receipt) []byte {
 	return sum[:8]
 }
 
-func receipt(q querier, id proto.ConversationID, hash proto.Hash) (r proto.Receipt, found bool, err error) {
+func receipt(q querier, id proto.ConversationID, hash proto.Hash) (proto.Receipt, bool, error) {
+	return receiptWhere(q, "hash = $2", id, hash)
+}
+
+// receiptWhere returns the receipt of a conversation's entry; which compares one
+// column with $2.
+func receiptWhere(q querier, which string, id proto.ConversationID, is any) (r proto.Receipt, found bool, err error) {
 	var sum []byte
 	found, err = one(q, []any{&r.Seq, &r.Minute, &r.Generation, &r.ChainPrev, &r.KID, &r.Stamp, &sum},
-		"SELECT seq, minute, generation, chain_prev, kid, stamp, receipt_sum FROM entry WHERE conversation = $1 AND hash = $2", id, hash)
+		"SELECT seq, minute, generation, chain_prev, kid, stamp, receipt_sum FROM entry WHERE conversation = $1 AND "+which, id, is)
 	if found && err == nil && !bytes.Equal(sum, receiptSum(&r)) {
 		err = errSum
 	}

@@ -19,6 +19,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"the same entry has the same receipt", testKnown},
 		{"a tag is taken once, also after its entry is gone", testTags},
 		{"who is no member appends nothing", testNotMember},
+		{"a clock set back stamps nothing earlier than what is there", testClockSetBack},
 		{"an ended epoch is open for a minute, never across a removal", testEpochWindow},
 		{"one commit ends an epoch", testCommitRace},
 		{"keys are added, removed and replaced by commits", testDelta},
@@ -113,6 +114,37 @@ func testNotMember(w *World) {
 	w.Refused(err, proto.NotMember)
 	_, err = w.Store.Member(w.Ctx, c.ID, other.Keys[0].MK())
 	w.Refused(err, proto.NotMember)
+}
+
+func testClockSetBack(w *World) {
+	c := w.NewConversation(2)
+	before := uint64(store.MinuteOf(w.Now))
+	w.Now = w.Now.Add(-24 * time.Hour)
+	_, err := w.Append(Application(c.ID, c.Keys[1], 1, nil))
+	w.Must(err)
+	_, err = w.Commit(c, c.Keys[0], 1, proto.KeyDelta{})
+	w.Must(err)
+	_, err = w.Append(NoticeEntry(c.ID, c.Keys[1], 2, proto.Notice{Type: proto.NoticeRejoin}))
+	w.Must(err)
+	other := w.NewConversation(1) // has nothing to wait for
+	n := w.Submission(NoticeEntry(c.ID, c.Keys[0], 2, proto.Notice{Type: proto.NoticeReform, Successor: proto.ConversationID{1}}))
+	e := CreateEntry(proto.ConversationID{1}, c.Keys[0], []proto.MemberKey{c.Keys[0].MK()}, &proto.Extra{Reform: n.Entry})
+	_, err = w.Store.Create(w.Ctx, w.Token(), []proto.MemberKey{c.Keys[0].MK()}, w.Submission(e), w.Attached(), &n)
+	w.Must(err)
+	for _, s := range w.ReadAll(c.ID, c.Keys[1].MK(), 0) {
+		if s.Receipt.Minute != before {
+			w.T.Errorf("entry %d: minute %d, the one before had %d", s.Receipt.Seq, s.Receipt.Minute, before)
+		}
+	}
+	if all := w.ReadAll(other.ID, other.Keys[0].MK(), 0); all[0].Receipt.Minute != uint64(store.MinuteOf(w.Now)) {
+		w.T.Error("a conversation has its minutes from another")
+	}
+	w.Now = w.Now.Add(25 * time.Hour)
+	a, err := w.Append(Application(c.ID, c.Keys[1], 2, nil))
+	w.Must(err)
+	if a.Receipt.Minute != uint64(store.MinuteOf(w.Now)) {
+		w.T.Error("the clock is not followed again")
+	}
 }
 
 func testEpochWindow(w *World) {
