@@ -469,8 +469,23 @@ func TestTheServerCannotChangeThePolicy(t *testing.T) {
 	may := func(d *device) error {
 		return d.step(t.Context(), func(tx *tx) error { return tx.mayAcceptKeys() })
 	}
-	if err := may(join(inv, "bob", nil)); err != nil {
+	bob := join(inv, "bob", nil)
+	if err := may(bob); err != nil {
 		t.Fatal(err)
+	}
+	if _, err := alice.SetPolicy(t.Context(), w.set(1, 0, 1), nil, 0); err != nil {
+		t.Fatal(err)
+	}
+	lie(bob, func(_ proto.Method, r proto.Message) { // it shows the old chain on
+		if e, ok := r.(*proto.LogEntryResponse); ok {
+			e.Values = e.Values[:1]
+		}
+	})
+	wantLogAlarm(t, bob.lookAtLog(), "does not stand in its log")
+	wantLogAlarm(t, may(bob), "a witness policy that the server does not show")
+	bob.net.set(func(n *wireTo) { n.tamper = nil })
+	if err := bob.vouchedNow(t.Context()); err != nil {
+		t.Fatalf("once it is shown: %v", err)
 	}
 	for i, change := range []func(*proto.LogEntryResponse){
 		func(e *proto.LogEntryResponse) { e.Values = nil },

@@ -216,9 +216,21 @@ func (t *tx) witnessedEpoch(n uint64) (bool, error) {
 	return err == nil && n < w.Head.Size, err
 }
 
-// policyNamed refuses new keys while the log lacks the policy an inviter named.
+// policyNamed refuses new keys while the log lacks the policy an inviter named,
+// or holds one that the server does not show.
 func (t *tx) policyNamed() error {
+	due, err := t.get(policyDueKey)
+	if err != nil {
+		return err
+	}
 	p, err := t.policyChain()
+	if err == nil && due != nil && p.Counts > 0 {
+		return &SafetyError{
+			Reason: "the server's log holds a witness policy that the server does not show",
+			Fix:    "your conversations go on; adding people and devices has to wait: tell the server's operator if it stays like this",
+			cause:  errUnvouched,
+		}
+	}
 	if err != nil || len(p.Vouched) == 0 || p.Counts > 0 {
 		return err
 	}
