@@ -148,10 +148,14 @@ function emphasis(line: string, i: number, depth: number): Found | null {
   return null;
 }
 
-/** Where a mark closes: not after a space, not in the middle of a word for underscores. */
+const emphasisWithin = 1000; // characters: what a hostile text can make us look through
+
+/** Where a mark closes: not after a space, at the end of a run, not within a word for underscores. */
 function closing(line: string, mark: string, from: number): number {
   if (/\s/.test(line[from] ?? ' ')) return -1;
-  for (let end = line.indexOf(mark, from + 1); end > 0; end = line.indexOf(mark, end + 1)) {
+  const near = line.slice(0, from + emphasisWithin);
+  for (let end = near.indexOf(mark, from + 1); end > 0; end = near.indexOf(mark, end + 1)) {
+    while (near[end + mark.length] === mark[0]) end++;
     const inWord = mark.startsWith('_') && /[\p{L}\p{N}]/u.test(line[end + mark.length] ?? '');
     if (!/\s/.test(line[end - 1]!) && !inWord) return end;
   }
