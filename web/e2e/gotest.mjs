@@ -22,21 +22,36 @@ const server = createServer((q, a) => {
   a.writeHead(files[q.url] ? 200 : 404, { 'Content-Type': type }).end(body);
 });
 await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-const flags = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
-const browser = await chromium.launch({ executablePath: process.env['CHROMIUM'] ?? '/usr/bin/chromium', args: flags });
+const flags = [
+  '--headless',
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
+const browser = await chromium.launch({
+  executablePath: process.env['CHROMIUM'] ?? '/usr/bin/chromium',
+  args: flags,
+});
 const page = await browser.newPage();
 page.on('console', (m) => console.log(m.text()));
 page.on('pageerror', (e) => console.error(e.message));
 await page.goto(`http://127.0.0.1:${server.address().port}/`);
-const code = await page.evaluate(async (argv) => {
-  const go = new window.Go();
-  go.argv = argv;
-  let code = 0;
-  go.exit = (c) => (code = c);
-  const { instance } = await WebAssembly.instantiateStreaming(fetch('/test.wasm'), go.importObject);
-  await go.run(instance);
-  return code;
-}, ['test', ...args]);
+const code = await page.evaluate(
+  async (argv) => {
+    const go = new window.Go();
+    go.argv = argv;
+    let code = 0;
+    go.exit = (c) => (code = c);
+    const { instance } = await WebAssembly.instantiateStreaming(fetch('/test.wasm'), go.importObject);
+    await go.run(instance);
+    return code;
+  },
+  ['test', ...args],
+);
 await browser.close();
 server.close();
 process.exitCode = code;

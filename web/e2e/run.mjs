@@ -9,14 +9,18 @@ const wanted = process.argv.slice(2);
 const files = readdirSync(here).filter((f) => f.endsWith('.mjs') && !helpers.includes(f));
 const chosen = wanted.length > 0 ? files.filter((f) => wanted.includes(f.slice(0, -4))) : files;
 if (chosen.length === 0) {
-  console.error(`nothing is called ${wanted.join(', ')}; there are ${files.map((f) => f.slice(0, -4)).join(', ')}`);
+  console.error(
+    `nothing is called ${wanted.join(', ')}; there are ${files.map((f) => f.slice(0, -4)).join(', ')}`,
+  );
   process.exit(2);
 }
 const failed = [];
 for (const file of chosen) {
   const begun = performance.now();
   const { status } = spawnSync(process.execPath, [here + file], { stdio: 'inherit', timeout: 600_000 });
-  console.log(`${status === 0 ? 'ok    ' : 'FAILED'} ${file}, ${((performance.now() - begun) / 1000).toFixed(0)} s`);
+  console.log(
+    `${status === 0 ? 'ok    ' : 'FAILED'} ${file}, ${((performance.now() - begun) / 1000).toFixed(0)} s`,
+  );
   if (status !== 0) failed.push(file);
 }
 process.exit(failed.length > 0 ? 1 : 0);

@@ -219,8 +219,10 @@ export class FakeCore implements Port {
     return {
       person: p,
       words,
+      digits: '',
+      fix: '',
+      checked: Date.now() - hour,
       history: this.history[handle] ?? [],
-      chats: this.chats.filter((c) => c.kind === 'group').map((c) => c.id),
     };
   }
 
@@ -274,7 +276,14 @@ export class FakeCore implements Port {
         this.state = { ...this.state, phase: 'ready', handle: q.handle, recoveryUnconfirmed: true };
         return { state: this.state, recoveryKey: this.recoveryKey };
       },
-      recover: () => (this.state = { ...this.state, phase: 'ready' }),
+      recover: () => ({
+        state: (this.state = { ...this.state, phase: 'ready' }),
+        backup: Date.now() - day,
+        others: [],
+      }),
+      'recovery.show': () => ({ key: this.recoveryKey }),
+      'recovery.new': () => ({ key: this.recoveryKey }),
+      'chat.notes': () => ({ notes: [] }),
       'recovery.confirm': (q) => {
         const right = q.key === this.recoveryKey;
         if (right) this.state = { ...this.state, recoveryUnconfirmed: false };
@@ -381,6 +390,7 @@ export const member = (handle: string, over: Partial<T.Member> = {}): T.Member =
   self: false,
   role: 'member',
   trust: 'checked',
+  reason: '',
   since: Date.now() - 40 * day,
   devices: [{ id: hex(handle), since: Date.now() - 40 * day, warning: '' }],
   ...over,

@@ -28,9 +28,9 @@ export function world(): FakeCore {
     person('elin.sjoberg'),
   ];
   core.history['jonas.weber'] = [
-    { kind: 'added', time: at(1, '18:20'), device: hex('phone') },
-    { kind: 'verified', time: at(255, '10:00'), device: '' },
-    { kind: 'began', time: at(291, '10:00'), device: hex('laptop') },
+    { kind: 'added', time: at(1, '18:20'), device: hex('phone'), signed: true, text: '' },
+    { kind: 'verified', time: at(255, '10:00'), device: '', signed: true, text: '' },
+    { kind: 'began', time: at(291, '10:00'), device: hex('laptop'), signed: true, text: '' },
   ];
   core.devices = [
     { id: hex('this device'), own: true, added: at(200, '10:00'), revoked: false },
@@ -90,10 +90,6 @@ function direct(core: FakeCore, handle: string): Chat {
     attachments: [
       { name: 'Plan Erdgeschoss.png', mediaType: 'image/png', size: 84_000, sha256: '', duration: 0 },
     ],
-  });
-  put('', 1, '18:20', '', {
-    kind: 'event',
-    event: { kind: 'device', by: handle, people: [handle], text: '', number: 0 },
   });
   put(
     'amelie',
@@ -204,7 +200,13 @@ export function alarm(core: FakeCore): void {
       evidence: 'evidence/split',
     },
   ];
-  core.history[c.person]!.unshift({ kind: 'reset', time: at(0, '09:44'), device: '' });
+  core.history[c.person]!.unshift({
+    kind: 'reset',
+    time: at(0, '09:44'),
+    device: '',
+    signed: true,
+    text: '',
+  });
 }
 
 /** A conversation of many messages. */

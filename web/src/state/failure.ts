@@ -19,6 +19,8 @@ const words: Partial<Record<ErrorCode, () => string>> = {
   'other-server': () => t.fail_otherServer(),
   'bad-code': () => t.fail_badCode(),
   'not-approved': () => t.fail_notApproved(),
+  'no-backup': () => t.recover_noBackup(),
+  'other-words': () => t.fail_otherWords(),
   'bad-recovery': () => t.fail_badRecovery(),
   pin: () => t.fail_pin(),
   damaged: () => t.fail_damaged(),

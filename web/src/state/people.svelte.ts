@@ -38,7 +38,7 @@ class People {
 
   async verify(handle: string, yes: boolean): Promise<boolean> {
     return app.try(async () => {
-      const d = await app.core.call('person.verify', { handle, yes });
+      const d = await app.core.call('person.verify', { handle, yes, said: '' });
       if (this.#open === handle) this.detail = d;
       await this.read();
     });

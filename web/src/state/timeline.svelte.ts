@@ -3,7 +3,7 @@ import { SvelteMap } from 'svelte/reactivity';
 import { daysBetween } from '../i18n/dates';
 import { app } from './app.svelte';
 import { chats } from './chats.svelte';
-import type { Message, Progress } from './core';
+import type { ChatEvent, EventKind, Message, PersonEventKind, Progress } from './core';
 
 const pageSize = 100; // messages: several screens, a few milliseconds of the core
 const maxPage = 200; // what the core gives at most
@@ -13,29 +13,56 @@ const groupWithin = 5 * 60_000; // ms between messages that stand together
 export type Row =
   | { key: string; type: 'day'; time: number }
   | { key: string; type: 'new' }
-  | { key: string; type: 'event'; message: Message }
+  | { key: string; type: 'event'; event: ChatEvent }
   | { key: string; type: 'message'; message: Message; first: boolean; last: boolean };
 
-/** The rows of messages in order: day lines, the line before what is new, groups. */
-export function rowsOf(messages: readonly Message[], firstNew: string): Row[] {
+/** What happened to somebody's keys while a conversation went on. */
+export interface Note {
+  time: number;
+  event: ChatEvent;
+}
+
+/** The rows of messages in order: day lines, the line before what is new, groups, notes between. */
+export function rowsOf(messages: readonly Message[], firstNew: string, notes: readonly Note[] = []): Row[] {
   const rows: Row[] = [];
+  const due = notes.filter((n) => n.time >= (messages[0]?.time ?? Infinity));
+  const note = (n: Note) =>
+    rows.push({
+      key: `note ${n.time} ${n.event.kind} ${n.event.people.join()}`,
+      type: 'event',
+      event: n.event,
+    });
+  let told = 0;
   for (let i = 0; i < messages.length; i++) {
     const m = messages[i]!;
     const before = messages[i - 1];
     const next = messages[i + 1];
+    const from = told;
+    while (told < due.length && due[told]!.time < m.time) note(due[told++]!);
+    const apart = told > from;
     const newDay = !before || daysBetween(before.time, m.time) !== 0;
     if (newDay) rows.push({ key: `day ${m.time} ${m.id}`, type: 'day', time: m.time });
     if (keyOf(m) === firstNew) rows.push({ key: 'new', type: 'new' });
     if (m.kind === 'event') {
-      if (m.event) rows.push({ key: keyOf(m), type: 'event', message: m });
+      if (m.event) rows.push({ key: keyOf(m), type: 'event', event: m.event });
       continue;
     }
-    const first = newDay || keyOf(m) === firstNew || !together(before, m);
-    const last = !next || keyOf(next) === firstNew || !together(m, next);
+    const first = newDay || apart || keyOf(m) === firstNew || !together(before, m);
+    const parted = next !== undefined && told < due.length && due[told]!.time < next.time;
+    const last = !next || parted || keyOf(next) === firstNew || !together(m, next);
     rows.push({ key: keyOf(m), type: 'message', message: m, first, last });
   }
+  for (; told < due.length; told++) note(due[told]!);
   return rows;
 }
+
+const noted: Partial<Record<PersonEventKind, EventKind>> = {
+  added: 'device',
+  revoked: 'dropped',
+  reset: 'changed',
+  verified: 'verified',
+};
+const notedPeople = 50; // of how many members the keys' history is looked at
 
 /** Two authors may use one id: a row is told by both. */
 export const keyOf = (m: Message): string => `${m.id} ${m.from}`;
@@ -81,7 +108,8 @@ class Timeline {
   editing = $state.raw<Message | null>(null);
   /** Uploads that run, by a number of their own. */
   uploads = new SvelteMap<number, Progress & { names: string[]; chat: string; stop: AbortController }>();
-  rows = $derived(rowsOf(this.messages, this.firstNew));
+  notes = $state.raw<Note[]>([]);
+  rows = $derived(rowsOf(this.messages, this.firstNew, this.later ? [] : this.notes));
   #run = 0;
   #upload = 0;
 
@@ -89,6 +117,7 @@ class Timeline {
     app.core.on('messages', ({ chat, seqs }) => {
       if (chat === this.chat) void this.#changed(seqs).catch(() => undefined);
     });
+    app.core.on('people', () => void this.#readNotes().catch(() => undefined));
     document.addEventListener('visibilitychange', () => this.seen());
     app.whenReady(() => {
       if (this.chat) void this.newest();
@@ -102,6 +131,8 @@ class Timeline {
     this.replyTo = null;
     this.editing = null;
     this.firstNew = '';
+    this.notes = [];
+    void this.#readNotes().catch(() => undefined);
     if (chat) await (seq > 0 ? this.around(seq) : this.newest(true));
   }
 
@@ -122,6 +153,27 @@ class Timeline {
       const page = await app.core.call('messages', { chat: this.chat, around: seq, limit: pageSize });
       if (run === this.#run) this.#set(page.messages, page.earlier, page.later);
     });
+  }
+
+  /** What the log says of the keys of those who are here. */
+  async #readNotes(): Promise<void> {
+    const id = this.chat;
+    const c = chats.get(id);
+    if (!c) return;
+    const handles =
+      c.kind === 'direct'
+        ? [c.person]
+        : (await app.core.call('members', { chat: id })).members.filter((m) => !m.self).map((m) => m.handle);
+    const notes: Note[] = [];
+    for (const handle of handles.slice(0, notedPeople)) {
+      const { history } = await app.core.call('person', { handle });
+      for (const e of history) {
+        const kind = noted[e.kind];
+        if (kind && e.time > 0)
+          notes.push({ time: e.time, event: { kind, by: handle, people: [handle], text: '', number: 0 } });
+      }
+    }
+    if (id === this.chat) this.notes = notes.sort((a, b) => a.time - b.time);
   }
 
   async older(): Promise<void> {
