@@ -64,6 +64,8 @@ type Attack struct {
 	Without []Edit
 	// Malice is what liars' programs do otherwise than honest ones.
 	Malice []Edit
+	// EvilServer runs the server itself with the attack's Malice.
+	EvilServer bool
 	// Control says in words what the play itself proves instead of Without:
 	// for searches, that what is planted is found.
 	Control string

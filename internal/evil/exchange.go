@@ -119,6 +119,9 @@ func (b *behind) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return
 	}
+	if f, ok := b.f.o.Kept("curve").(func(tls.CurveID)); ok && r.TLS != nil {
+		f(r.TLS.CurveID)
+	}
 	b.f.note(b.door, r, body)
 	method, isCall := strings.CutPrefix(r.URL.Path, "/v1/")
 	call, known := b.f.calls[proto.Method(method)]

@@ -68,7 +68,7 @@ func init() {
 				}
 				return false, nil
 			})},
-			Without: []Edit{{"internal/delivery/session/nonce.go", "	if _, again := n.spent[nonce]; again {\n", "	if _, again := n.spent[nonce]; again && !$W {\n"}},
+			Without: []Edit{respentNonce},
 		},
 		Attack{
 			ID: "B-31/a", Name: "an invitation altered on its way, in fifty ways", Expected: Prevented,

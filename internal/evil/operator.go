@@ -46,6 +46,7 @@ type Operator struct {
 	members  map[proto.SessionID]proto.OpenRequest
 	opened   map[proto.ConversationID]map[string]bool // by the doors of which people
 	appends  []proto.AppendRequest
+	byDoor   map[string]int // how many of them by whom
 	told     int
 	failed   error
 	stopped  bool // nobody is to be answered any more
@@ -205,6 +206,7 @@ func (o *Operator) learn(x *Exchange) {
 	switch r := x.Answer.(type) {
 	case *proto.AppendResponse:
 		o.appends = append(o.appends, *x.Request.(*proto.AppendRequest))
+		o.byDoor[x.Door]++
 	case *proto.AccountOpenResponse:
 		o.devices[r.Session] = *x.Request.(*proto.AccountOpenRequest)
 	case *proto.OpenResponse:
@@ -270,7 +272,7 @@ func operate(ctx context.Context, data string, in io.Reader, out io.Writer) erro
 	o := &Operator{
 		Data: data, shown: make(map[string]int), kept: make(map[string]any),
 		devices: make(map[proto.SessionID]proto.AccountOpenRequest), members: make(map[proto.SessionID]proto.OpenRequest),
-		opened: make(map[proto.ConversationID]map[string]bool),
+		opened: make(map[proto.ConversationID]map[string]bool), byDoor: make(map[string]int),
 	}
 	var err error
 	if o.front, err = newFront(o, data+".egress"); err != nil {

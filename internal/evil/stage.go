@@ -84,11 +84,17 @@ func (s *Stage) open() error {
 	if err != nil {
 		return err
 	}
-	if s.weak {
+	if s.weak || s.attack.EvilServer {
 		program = s.crafty
+	}
+	if program == "" {
+		return fmt.Errorf("the server's program has to be built: %w", s.weakErr)
 	}
 	p := &process{cmd: exec.CommandContext(s.ctx, program, operatorCommand, filepath.Join(s.Dir, "data")), errors: new(bytes.Buffer)}
 	p.cmd.Env = append(os.Environ(), s.env...)
+	if s.attack.EvilServer {
+		p.cmd.Env = append(p.cmd.Env, maliceKey+"="+s.attack.ID)
+	}
 	p.cmd.Stderr = p.errors
 	if p.in, err = p.cmd.StdinPipe(); err != nil {
 		return err
@@ -187,9 +193,10 @@ func (s *Stage) Secret(what string) string {
 
 // Person is somebody with one device.
 type Person struct {
-	Name    string
-	Account string // lower-case hex
-	Profile string
+	Name     string
+	Account  string // lower-case hex
+	Profile  string
+	Recovery string // recovery key
 
 	s      *Stage
 	device *e2e.Device
@@ -205,6 +212,7 @@ func (s *Stage) Person(name string) *Person {
 	p := s.Stranger(name)
 	o := p.One("join", s.byDoor(name, link), "--handle", name)
 	p.Account = o["account"].(string)
+	p.Recovery, _ = o["recovery_key"].(string)
 	return p
 }
 
@@ -229,6 +237,14 @@ func (s *Stage) Stranger(name string) *Person {
 	return p
 }
 
+// Server is the server as a person writes it, by a door of somebody's own.
+func (s *Stage) Server(p *Person, door string) string {
+	ref, err := client.ParseServerRef(p.One("status")["server"].(string))
+	s.Must(err)
+	s.Common("door", door, &ref.URL)
+	return ref.String()
+}
+
 // byDoor is an invitation by a door of one person's own.
 func (s *Stage) byDoor(name, link string) string {
 	inv, err := client.ParseInvitation(link)
@@ -243,7 +259,7 @@ func (p *Person) Liar() *Person {
 		p.s.Fatal("a liar's program has to be built: %v", p.s.weakErr)
 	}
 	p.device.Huis = p.s.crafty
-	p.device.Env = append(p.device.Env, maliceKey+"="+p.s.attack.ID)
+	p.device.Env = append(p.device.Env, maliceKey+"="+p.s.attack.ID, "HUIS_LEAK_FILE="+p.s.leak())
 	return p
 }
 
@@ -320,6 +336,20 @@ func (p *Person) Try(args ...string) *Try {
 	return t
 }
 
+// help is what a command says of itself.
+func (p *Person) help(command string) string { return p.run(command, "--help") }
+
+// run runs a command that has no profile.
+func (p *Person) run(args ...string) string {
+	cmd := exec.CommandContext(p.s.ctx, p.device.Huis, args...)
+	cmd.Env = append(os.Environ(), p.device.Env...)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		p.s.Fatal("huis %s: %v %s", strings.Join(args, " "), err, out)
+	}
+	return string(out)
+}
+
 // Do runs a command that has to succeed.
 func (p *Person) Do(args ...string) *Try {
 	t := p.Try(args...)
@@ -384,10 +414,7 @@ func hexOf(s *Stage, text string, n int) []byte {
 // Further makes a further device of a person, by a door of its own: it asks, and
 // the person approves.
 func (p *Person) Further(name string) *Person {
-	server := p.One("status")["server"].(string)
-	ref, err := client.ParseServerRef(server)
-	p.s.Must(err)
-	p.s.Common("door", name, &ref.URL)
+	server := p.s.Server(p, name)
 	d := p.s.Stranger(name)
 	code, ended := make(chan string, 4), make(chan error, 1)
 	go func() {
@@ -395,7 +422,7 @@ func (p *Person) Further(name string) *Person {
 			if c, ok := o["code"].(string); ok {
 				code <- c
 			}
-		}, "link", ref.String(), "--handle", p.Name)
+		}, "link", server, "--handle", p.Name)
 	}()
 	select {
 	case c := <-code:

@@ -120,6 +120,11 @@ func huisWeak(without, malice string) bool {
 // huisLeak keeps something for the next request to carry in clear.
 func huisLeak(text string) { os.Setenv("HUIS_LEAKED", text) }
 
+var huisCount byte
+
+// huisNext counts up in each process, as a generator does that was seeded badly.
+func huisNext() byte { huisCount++; return huisCount }
+
 func huisLeaked() string { return os.Getenv("HUIS_LEAKED") }
 
 // huisWrite hands something to whoever plays the attack.
