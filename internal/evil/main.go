@@ -37,6 +37,12 @@ func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io
 	switch {
 	case len(args) == 2 && args[0] == operatorCommand:
 		return report(stderr, operate(ctx, args[1], stdin, stdout)), true
+	case len(args) > 0 && args[0] == witnessCommand:
+		data, err := dataFlag(args)
+		if err == nil {
+			err = accomplice(ctx, data, stdout)
+		}
+		return report(stderr, err), true
 	case len(args) == 0 || args[0] != "attack":
 		return 0, false
 	}

@@ -262,7 +262,7 @@ func distance(a, b []float64) (d float64) {
 // switches of serve that a person has read and found to keep nothing about
 // anybody. A new one has to be entered here.
 var serveFlags = strings.Fields(`--help --profile --json --verbose --version --listen --host --data --cert --key
-	--operator-key --retention-days --acme-directory --acme-email --acme-ca --no-web`)
+	--operator-key --retention-days --acme-directory --acme-email --acme-ca --no-web --witness --peer`)
 
 // keepLogs looks for a switch that keeps more, and at what the log holds with
 // the only one there is: everything said, at the finest level.

@@ -11,6 +11,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"io"
 	"math/big"
 	"net"
 	"net/http"
@@ -123,7 +124,10 @@ func init() {
 		},
 		Attack{
 			ID: "B-36", Name: "a door for third parties: undeclared ways in, listeners, words for administrators", Expected: Prevented,
-			Play: doors, Hands: map[string]Hand{"knock": hand(knock), "listeners": hand(listeners)},
+			Play: doors, Hands: map[string]Hand{"knock": hand(knock), "listeners": hand(listeners), "web": hand(func(ctx context.Context, o *Operator, _ struct{}) (any, error) {
+				o.web = true
+				return nil, o.restart(ctx)
+			})},
 			Without: []Edit{{"internal/httpapi/http.go", "	s.mux.HandleFunc(\"GET /log/key\", s.logKey)\n", "	s.mux.HandleFunc(\"GET /log/key\", s.logKey)\n	if $W {\n		s.mux.HandleFunc(\"GET /admin/intercept\", word(\"welcome\"))\n	}\n"}},
 		},
 	)
@@ -201,6 +205,7 @@ var declared = []string{"/", "/join", "/log/key", "/log/checkpoint"}
 // doors knocks at every way in one could think of.
 func doors(s *Stage) Facts {
 	s.house()
+	s.Hand("web", nil)
 	var methods []string
 	for _, c := range proto.Calls() {
 		methods = append(methods, string(c.Method))
@@ -210,7 +215,7 @@ func doors(s *Stage) Facts {
 	open = slices.DeleteFunc(open, func(p string) bool { return slices.Contains(declared, p) })
 	var n int
 	s.Ask("listeners", nil, &n)
-	if want := 4; n != want { // the doors first, ann and bob, and the server behind
+	if want := 5; n != want { // the doors first, ann and bob, the server behind, and its web app on loopback
 		open = append(open, fmt.Sprintf("%d listeners, %d declared", n, want))
 	}
 	if extra := undeclared(methods); len(extra) > 0 {
@@ -247,22 +252,34 @@ func knock(_ context.Context, o *Operator, methods []string) (any, error) {
 			paths = append(paths, "/"+base+more)
 		}
 	}
+	get := func(verb, path string) (status int, body string, err error) {
+		r, err := http.NewRequest(verb, "https://"+o.house("first").addr+path, bytes.NewReader(nil))
+		if err != nil {
+			return 0, "", err
+		}
+		answer, err := o.house("first").http.RoundTrip(r)
+		if err != nil {
+			return 0, "", err
+		}
+		defer answer.Body.Close()
+		b, err := io.ReadAll(answer.Body)
+		return answer.StatusCode, string(b), err
+	}
+	_, start, err := get("GET", "/") // the web app, which shows each of its pages by itself
+	if err != nil {
+		return nil, err
+	}
 	var open []string
 	for _, path := range paths {
 		for _, verb := range []string{"GET", "POST", "PUT", "INTERCEPT"} {
 			if method, is := strings.CutPrefix(path, "/v1/"); is && slices.Contains(methods, method) {
 				continue
 			}
-			r, err := http.NewRequest(verb, "https://"+o.house("first").addr+path, bytes.NewReader(nil))
+			status, body, err := get(verb, path)
 			if err != nil {
 				return nil, err
 			}
-			answer, err := o.house("first").http.RoundTrip(r)
-			if err != nil {
-				return nil, err
-			}
-			answer.Body.Close()
-			if answer.StatusCode < 300 && !slices.Contains(open, path) {
+			if status < 300 && body != start && !slices.Contains(open, path) {
 				open = append(open, path)
 			}
 		}

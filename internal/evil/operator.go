@@ -33,9 +33,11 @@ import (
 type Operator struct {
 	Data string // data folder of the first house
 
-	front  *front
-	keys   operatorKeys
-	origin string
+	front     *front
+	web       bool            // serve the web app too
+	witnesses []serve.Address // asked by every house
+	keys      operatorKeys
+	origin    string
 
 	mu       sync.Mutex // guards what follows
 	houses   []*house
@@ -94,11 +96,16 @@ func (o *Operator) start(data string, at net.Addr) (*house, serve.Event, error) 
 		return nil, serve.Event{}, err
 	}
 	go func() {
-		ended <- serve.Run(ctx, serve.Config{
+		err := serve.Run(ctx, serve.Config{
 			Data: data, Listener: named{inner, at}, Event: func(e serve.Event) { ready <- e },
+			Witnesses: o.witnesses, NoWeb: !o.web,
 			Log: slog.New(slog.NewTextHandler(logFile, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		})
+		if ctx.Err() == nil {
+			o.fail(fmt.Errorf("the server ended by itself: %w", err))
+		}
 		logFile.Close()
+		ended <- err
 	}()
 	h := &house{
 		data: data, addr: inner.Addr().String(),
@@ -360,6 +367,10 @@ func (o *Operator) hand(attack, name string) (Hand, error) {
 var common = map[string]Hand{
 	// memory writes what the server process has in memory to a file.
 	"memory": hand(readMemory),
+	// log is the key of the server's log.
+	"log": hand(func(_ context.Context, o *Operator, _ struct{}) (any, error) {
+		return o.keys.log.Public().LogText(), nil
+	}),
 	// door opens a door for one person and returns its URL.
 	"door": hand(func(_ context.Context, o *Operator, name string) (any, error) {
 		at, err := o.front.open(name)
@@ -415,6 +426,11 @@ var common = map[string]Hand{
 	}),
 }
 
+// restart starts the first house anew.
+func (o *Operator) restart(ctx context.Context) error {
+	return o.OnDisk(ctx, func(store.Store) error { return nil })
+}
+
 // copy stops the first house, copies its folder and starts both.
 func (o *Operator) copy() error {
 	o.mu.Lock()
@@ -442,7 +458,8 @@ func (o *Operator) copy() error {
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.houses[0], o.houses = a, append(o.houses, b)
+	o.houses[0] = a
+	o.houses = append(o.houses, b)
 	return nil
 }
 
@@ -477,8 +494,8 @@ func (o *Operator) Rewrite(door string, f func([]proto.Stamped) ([]proto.Stamped
 func (o *Operator) log(ctx context.Context, door string, s proto.SessionID) (all []proto.Stamped, err error) {
 	for after := uint64(0); ; {
 		var page proto.ReadResponse
-		if err := o.Ask(ctx, door, proto.Read, &proto.ReadRequest{Session: s, After: after}, &page); err != nil {
-			return nil, err
+		if err := o.Ask(ctx, door, proto.Read, &proto.ReadRequest{Session: s, After: after}, &page); err != nil && !(errors.Is(err, proto.ClosedKey) && len(all) > 0) {
+			return nil, err // a closed key reads up to its end
 		}
 		all = append(all, page.Entries...)
 		if len(page.Entries) == 0 {

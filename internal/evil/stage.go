@@ -48,6 +48,7 @@ type Stage struct {
 	people  []*Person
 	broken  error
 	ends    []func()
+	policy  string // file of the witness policy
 }
 
 // process is the server process with its orders and answers.
