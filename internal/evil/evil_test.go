@@ -29,7 +29,15 @@ func TestEveryAttackIsWhole(t *testing.T) {
 
 // TestEveryDefenceIsWhereItIsSaid: each change of the source fits.
 func TestEveryDefenceIsWhereItIsSaid(t *testing.T) {
-	if _, err := overlay(filepath.Join("..", ".."), t.TempDir()); err != nil {
+	root := filepath.Join("..", "..")
+	bad, err := misfits(root)
+	for id, why := range bad {
+		t.Errorf("%s: %v", id, why)
+	}
+	if err == nil {
+		_, err = overlay(root, t.TempDir(), bad)
+	}
+	if err != nil {
 		t.Error(err)
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"time"
 
 	"codeberg.org/huis/huis/internal/httpapi"
 	"codeberg.org/huis/huis/internal/proto"
@@ -203,9 +204,21 @@ func (h *house) ask(ctx context.Context, m proto.Method, req proto.Message, resp
 	return proto.Decode(b, resp)
 }
 
-// Ask makes a request of the operator's own, behind the door of a person.
+// Ask makes a request of the operator's own, behind the door of a person. It
+// waits as long as its own server wants it to.
 func (o *Operator) Ask(ctx context.Context, door string, m proto.Method, req, resp proto.Message) error {
-	return o.house(door).ask(ctx, m, req, resp)
+	for {
+		err := o.house(door).ask(ctx, m, req, resp)
+		wait := throttled(err)
+		if wait == 0 {
+			return err
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
 
 // pass asks the server and lets the lies see the exchange before and after.

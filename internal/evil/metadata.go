@@ -218,9 +218,9 @@ func askNames(ctx context.Context, o *Operator, a asking) (any, error) {
 	for n := range a.Times {
 		name := a.Names[n%len(a.Names)]
 		began := time.Now()
-		x := o.Ask(ctx, "first", proto.Lookup, &proto.LookupRequest{Session: proto.New[proto.SessionID](), Handle: name}, &proto.LookupResponse{})
+		x := o.house("first").ask(ctx, proto.Lookup, &proto.LookupRequest{Session: proto.New[proto.SessionID](), Handle: name}, &proto.LookupResponse{})
 		took := time.Since(began)
-		y := o.Ask(ctx, "first", proto.Register, &proto.RegisterRequest{Invite: proto.New[proto.Token](), Handle: name}, &proto.RegisterResponse{})
+		y := o.house("first").ask(ctx, proto.Register, &proto.RegisterRequest{Invite: proto.New[proto.Token](), Handle: name}, &proto.RegisterResponse{})
 		if wait := throttled(x, y); wait > 0 {
 			time.Sleep(wait)
 			continue

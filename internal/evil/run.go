@@ -39,11 +39,12 @@ type Runner struct {
 
 	weakened string
 	weakErr  error
+	bad      map[string]error // of single attacks
 }
 
 // Prepare builds the weakened program.
 func (r *Runner) Prepare(ctx context.Context) {
-	r.weakened, r.weakErr = weaken(ctx, r.Dir)
+	r.weakened, r.bad, r.weakErr = weaken(ctx, r.Dir)
 }
 
 // Run plays the attacks, some at a time, and calls done with each row in the
@@ -106,15 +107,16 @@ func (r *Runner) control(ctx context.Context, a *Attack, row *Row) {
 
 // play sets a stage and plays an attack on it.
 func (r *Runner) play(ctx context.Context, a *Attack, weak bool) (facts Facts, err error) {
-	if weak && r.weakErr != nil {
-		return facts, r.weakErr
+	weakErr := errors.Join(r.weakErr, r.bad[a.ID])
+	if weakErr != nil && (weak || len(a.Malice) > 0) {
+		return facts, weakErr
 	}
 	dir, err := os.MkdirTemp(r.Dir, strings.NewReplacer("/", "-").Replace(a.ID)+"-")
 	if err != nil {
 		return facts, err
 	}
 	s := &Stage{
-		Dir: dir, Scan: new(canary.Scanner), Long: r.Long, attack: a, ctx: ctx, huis: r.Huis, crafty: r.weakened, weakErr: r.weakErr, weak: weak,
+		Dir: dir, Scan: new(canary.Scanner), Long: r.Long, attack: a, ctx: ctx, huis: r.Huis, crafty: r.weakened, weakErr: weakErr, weak: weak,
 		env: []string{"HOME=" + dir, "XDG_CONFIG_HOME=" + dir, "TMPDIR=" + filepath.Join(dir, "tmp")},
 	}
 	if weak {

@@ -379,15 +379,20 @@ func (p *Person) Evidence() []string {
 // Proof returns a file that `huis verify` accepts, in an empty folder and with
 // no network, out of those that people kept; "" if there is none. why is what
 // was said of the last one refused.
-func (s *Stage) Proof(people ...*Person) (file, why string) {
+func (s *Stage) Proof(people ...*Person) (file, why string) { return s.ProofOf("", people...) }
+
+// ProofOf is Proof of one kind.
+func (s *Stage) ProofOf(kind string, people ...*Person) (file, why string) {
 	third := s.Stranger("third") // has nothing but the file
 	for _, p := range people {
 		for _, f := range p.Evidence() {
 			t := third.Try("verify", f)
 			if t.Code == 0 && len(t.Objects) == 1 && t.Objects[0]["proved"] == true {
-				return f, ""
+				if proved := t.Objects[0]["kind"]; kind == "" || proved == kind {
+					return f, ""
+				}
 			}
-			why = t.Error()
+			why = fmt.Sprint(t.Error(), t.Objects)
 		}
 	}
 	return "", why

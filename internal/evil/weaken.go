@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -53,8 +54,31 @@ type placed struct {
 	without, malice []string
 }
 
-// edits gathers the table's by file. Two attacks may share one.
-func edits() map[string][]*placed {
+// misfits tells of which attacks a defence, or a malice, does not stand in the
+// source as it is said to. They are left out of the weakened program.
+func misfits(root string) (map[string]error, error) {
+	bad, sources := make(map[string]error), make(map[string][]byte)
+	for _, a := range Attacks() {
+		for _, e := range slices.Concat(a.Without, a.Malice) {
+			source, read := sources[e.File]
+			if !read {
+				var err error
+				if source, err = os.ReadFile(filepath.Join(root, e.File)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+					return nil, err
+				}
+				sources[e.File] = source
+			}
+			if n := bytes.Count(source, []byte(e.Old)); n != 1 {
+				bad[a.ID] = fmt.Errorf("what it changes stands in %s %d times: %q", e.File, n, e.Old)
+			}
+		}
+	}
+	return bad, nil
+}
+
+// edits gathers the table's by file, but for those of attacks that do not fit.
+// Two attacks may share one.
+func edits(bad map[string]error) map[string][]*placed {
 	files := make(map[string][]*placed)
 	add := func(e Edit) *placed {
 		for _, p := range files[e.File] {
@@ -67,6 +91,9 @@ func edits() map[string][]*placed {
 		return p
 	}
 	for _, a := range Attacks() {
+		if bad[a.ID] != nil {
+			continue
+		}
 		for _, e := range a.Without {
 			p := add(e)
 			p.without = append(p.without, a.ID)
@@ -134,28 +161,32 @@ func huisWrite(b []byte) { os.WriteFile(os.Getenv("HUIS_LEAK_FILE"), b, 0o600) }
 // errNoSource says that the controls cannot be played.
 var errNoSource = errors.New("the controls need this program's source and Go: run it there, as go run -tags evil ./cmd/huis attack")
 
-// weaken builds the weakened program into dir and returns where it is.
-func weaken(ctx context.Context, dir string) (string, error) {
+// weaken builds the weakened program into dir and returns where it is, and the
+// attacks that are not in it.
+func weaken(ctx context.Context, dir string) (program string, bad map[string]error, err error) {
 	root, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "codeberg.org/huis/huis").Output()
 	if err != nil {
-		return "", errNoSource
+		return "", nil, errNoSource
 	}
-	overlay, err := overlay(strings.TrimSpace(string(root)), dir)
+	if bad, err = misfits(strings.TrimSpace(string(root))); err != nil {
+		return "", nil, err
+	}
+	overlay, err := overlay(strings.TrimSpace(string(root)), dir, bad)
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
-	program := filepath.Join(dir, "huis-weakened")
+	program = filepath.Join(dir, "huis-weakened")
 	cmd := exec.CommandContext(ctx, "go", "build", "-tags", "evil", "-overlay", overlay, "-buildvcs=false", "-o", program, "./cmd/huis")
 	cmd.Dir = strings.TrimSpace(string(root))
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("the weakened program does not build: %v\n%s", err, out)
+		return "", nil, fmt.Errorf("the weakened program does not build: %v\n%s", err, out)
 	}
-	return program, nil
+	return program, bad, nil
 }
 
 // overlay writes the changed files, and the list of them that go build takes.
-func overlay(root, dir string) (string, error) {
+func overlay(root, dir string, bad map[string]error) (string, error) {
 	replace := make(map[string]string)
 	put := func(place string, text []byte) error {
 		name := filepath.Join(dir, fmt.Sprintf("overlay-%d.go", len(replace)))
@@ -163,7 +194,7 @@ func overlay(root, dir string) (string, error) {
 		return os.WriteFile(name, text, 0o600)
 	}
 	packages := make(map[string]string)
-	for file, all := range edits() {
+	for file, all := range edits(bad) {
 		source, err := os.ReadFile(filepath.Join(root, file))
 		if err != nil {
 			return "", err
