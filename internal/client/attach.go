@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"mime"
 	"path"
 	"strconv"
 	"strings"
@@ -43,7 +42,7 @@ func (c *Client) attach(ctx context.Context, id proto.ConversationID, list []Fil
 			return nil, fmt.Errorf("%s: %w", plainFileName(f.Name), err)
 		}
 		name := plainFileName(f.Name)
-		parts = append(parts, content.AttachmentPart{Name: name, MediaType: mime.TypeByExtension(path.Ext(name)), File: ref})
+		parts = append(parts, content.AttachmentPart{Name: name, MediaType: mediaType(name), File: ref})
 	}
 	return parts, nil
 }
@@ -101,6 +100,25 @@ func plainFileName(name string) string {
 	}
 	return name
 }
+
+// mediaTypes are those that clients show; the system's own table would tell
+// which system it is.
+var mediaTypes = map[string]string{
+	".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".gif": "image/gif", ".webp": "image/webp",
+	".avif": "image/avif", ".svg": "image/svg+xml", ".pdf": "application/pdf", ".txt": "text/plain", ".md": "text/markdown",
+	".csv": "text/csv", ".json": "application/json", ".zip": "application/zip", ".mp3": "audio/mpeg", ".ogg": "audio/ogg",
+	".oga": "audio/ogg", ".opus": "audio/ogg", ".wav": "audio/wav", ".m4a": "audio/mp4", ".weba": "audio/webm",
+	".mp4": "video/mp4", ".webm": "video/webm", ".mov": "video/quicktime",
+	".odt":  "application/vnd.oasis.opendocument.text",
+	".ods":  "application/vnd.oasis.opendocument.spreadsheet",
+	".odp":  "application/vnd.oasis.opendocument.presentation",
+	".docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+	".xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+	".pptx": "application/vnd.openxmlformats-officedocument.presentationml.presentation",
+}
+
+// mediaType is what a file's name says of it, "" if nothing.
+func mediaType(name string) string { return mediaTypes[strings.ToLower(path.Ext(name))] }
 
 // upload brings a file's blob to the server and pins it for as long as the
 // conversation's entries live.

@@ -232,12 +232,14 @@ func (m memory) stripTable() error {
 		} else {
 			m.put32(f+4, 0)
 		}
-		m.put32(f+20, 0) // files
-		m.put32(f+24, 0) // lines
+		for _, field := range []int{20, 24, 32, 36} { // files, lines, unit, first line
+			m.put32(f+field, 0)
+		}
 		if err := m.keepTables(f, pcs, keep); err != nil {
 			return err
 		}
 	}
+	clear(m[units:pcs]) // names of files
 	m.zeroUnless(names, keepName)
 	m.zeroUnless(pcs, keep)
 	return nil

@@ -1,56 +1,64 @@
 package content
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
 
-	"github.com/fxamacker/cbor/v2"
+	"codeberg.org/huis/huis/internal/client/cbor"
 )
 
-// encoder writes RFC 8949, Section 4.2.1: shortest forms, sorted keys, definite
-// lengths. decoder bounds what a sender can make a receiver hold.
-var (
-	encoder = mustMode(cbor.CoreDetEncOptions().EncMode())
-	decoder = mustMode(cbor.DecOptions{
-		DupMapKey:         cbor.DupMapKeyEnforcedAPF,
-		IndefLength:       cbor.IndefLengthForbidden,
-		TagsMd:            cbor.TagsForbidden,
-		ExtraReturnErrors: cbor.ExtraDecErrorUnknownField,
-		UTF8:              cbor.UTF8RejectInvalid,
-		MaxNestedLevels:   8,
-		MaxArrayElements:  1024,
-		MaxMapPairs:       64,
-	}.DecMode())
-)
+// ErrNotCanonical: the bytes are not the one encoding of a message.
+var ErrNotCanonical = cbor.ErrForm
 
-func mustMode[T any](mode T, err error) T {
-	if err != nil {
-		panic("content: " + err.Error()) // options that contradict each other
-	}
-	return mode
-}
-
-// ErrNotCanonical: the bytes are CBOR, but not the one encoding of their value.
-var ErrNotCanonical = errors.New("content: not in canonical form")
+// coded is what has an encoding in CBOR.
+type coded interface{ CBOR(*cbor.Coder) }
 
 // Marshal returns the canonical encoding of v.
-func Marshal(v any) ([]byte, error) { return encoder.Marshal(v) }
+func Marshal(v coded) ([]byte, error) {
+	b, err := cbor.Encode(v.CBOR)
+	if err != nil {
+		return nil, fmt.Errorf("content: %w", err)
+	}
+	return b, nil
+}
 
 // Unmarshal reads b into v, a pointer to a zero value, and accepts exactly the
 // bytes Marshal makes: no unknown fields, no tags, no other forms.
-func Unmarshal(b []byte, v any) error {
-	if err := decoder.Unmarshal(b, v); err != nil {
-		return fmt.Errorf("content: %v", err)
-	}
-	again, err := encoder.Marshal(v)
-	if err != nil {
-		return fmt.Errorf("content: %v", err)
-	}
-	if !bytes.Equal(again, b) {
-		return ErrNotCanonical
+func Unmarshal(b []byte, v coded) error {
+	if err := cbor.Decode(b, v.CBOR); err != nil {
+		return fmt.Errorf("content: %w", err)
 	}
 	return nil
+}
+
+// CBOR codes the message.
+func (m *Message) CBOR(c *cbor.Coder) {
+	cbor.Uint(c, 1, &m.Version, false)
+	cbor.Fixed(c, 2, m.ID[:])
+	cbor.List(c, 3, &m.Parents, idElement)
+	cbor.Uint(c, 4, &m.Time, false)
+	cbor.Uint(c, 5, &m.Kind, false)
+	cbor.List(c, 6, &m.Targets, idElement)
+	cbor.Text(c, 7, &m.Body, true)
+	cbor.List(c, 8, &m.Attachments, func(c *cbor.Coder, a *AttachmentPart) { c.Struct(a.CBOR) })
+	cbor.Uint(c, 9, &m.Expiry, true)
+	cbor.Bool(c, 10, &m.Read)
+	cbor.Optional(c, 11, &m.Event, (*Event).CBOR)
+}
+
+func idElement(c *cbor.Coder, id *ID) { cbor.FixedElement(c, id[:]) }
+
+// CBOR codes the part.
+func (a *AttachmentPart) CBOR(c *cbor.Coder) {
+	cbor.Text(c, 1, &a.Name, false)
+	cbor.Text(c, 2, &a.MediaType, true)
+	c.Field(3, false, false, func() { c.Struct(a.File.CBOR) })
+	cbor.Uint(c, 4, &a.Duration, true)
+}
+
+// CBOR codes the event.
+func (e *Event) CBOR(c *cbor.Coder) {
+	cbor.Text(c, 1, &e.Type, false)
+	cbor.Bytes(c, 2, &e.Data)
 }
 
 // Encode returns the canonical encoding of m, or why it is no message.

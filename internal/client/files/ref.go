@@ -27,6 +27,7 @@ import (
 	"log/slog"
 	"math/bits"
 
+	"codeberg.org/huis/huis/internal/client/cbor"
 	"codeberg.org/huis/huis/internal/proto"
 )
 
@@ -78,6 +79,17 @@ type Ref struct {
 	PlainRoot  proto.Hash   `cbor:"5,keyasint"` // Merkle root over the plaintext's chunks, without padding
 	CipherRoot proto.Hash   `cbor:"6,keyasint"` // Merkle root over the chunks as stored
 	SHA256     proto.Hash   `cbor:"7,keyasint"` // of the plaintext
+}
+
+// CBOR codes the Ref.
+func (r *Ref) CBOR(c *cbor.Coder) {
+	cbor.Fixed(c, 1, r.Blob[:])
+	cbor.Uint(c, 2, &r.Size, false)
+	cbor.Uint(c, 3, &r.Alg, false)
+	cbor.Fixed(c, 4, r.Key[:])
+	cbor.Fixed(c, 5, r.PlainRoot[:])
+	cbor.Fixed(c, 6, r.CipherRoot[:])
+	cbor.Fixed(c, 7, r.SHA256[:])
 }
 
 // Check refuses a Ref this package cannot open.
