@@ -36,10 +36,15 @@ func TestWhatAServerStampedIsProvedToOthers(t *testing.T) {
 		kind string // "": a report
 		lie  func(r *proto.ReadResponse, key ed25519.PrivateKey)
 	}{
-		"bytes nobody signed, wherever he reads": {evidence.KindStampConflict, func(r *proto.ReadResponse, key ed25519.PrivateKey) {
+		"bytes nobody signed": {evidence.KindStampForged, func(r *proto.ReadResponse, key ed25519.PrivateKey) {
 			e := &r.Entries[0]
 			e.Entry.Bytes = slices.Clone(e.Entry.Bytes)
 			e.Entry.Bytes[len(e.Entry.Bytes)-1] ^= 1
+			_, _ = e.Receipt.Sign(&e.Entry, key)
+		}},
+		"another member's entry": {evidence.KindStampForged, func(r *proto.ReadResponse, key ed25519.PrivateKey) {
+			e := &r.Entries[0]
+			e.Entry.MK[0] ^= 1
 			_, _ = e.Receipt.Sign(&e.Entry, key)
 		}},
 		"another version of the log": {evidence.KindStampConflict, func(r *proto.ReadResponse, key ed25519.PrivateKey) {
@@ -53,8 +58,9 @@ func TestWhatAServerStampedIsProvedToOthers(t *testing.T) {
 			e.Receipt.Seq = 2
 			_, _ = e.Receipt.Sign(&e.Entry, key)
 		}},
-		"a message left out": {"", func(r *proto.ReadResponse, _ ed25519.PrivateKey) { r.Entries = r.Entries[1:] }},
-		"bytes not stamped":  {"", func(r *proto.ReadResponse, _ ed25519.PrivateKey) { b := r.Entries[0].Entry.Bytes; b[len(b)-1] ^= 1 }},
+		"a message left out":                          {"", func(r *proto.ReadResponse, _ ed25519.PrivateKey) { r.Entries = r.Entries[1:] }},
+		"bytes not stamped":                           {"", func(r *proto.ReadResponse, _ ed25519.PrivateKey) { b := r.Entries[0].Entry.Bytes; b[len(b)-1] ^= 1 }},
+		"an honest entry whose signature was damaged": {"", func(r *proto.ReadResponse, _ ed25519.PrivateKey) { r.Entries[0].Entry.Sig[7] ^= 1 }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
@@ -257,19 +263,18 @@ func TestALieIsProvedOnceTheTruthIsTold(t *testing.T) {
 	lie(bob, func(_ proto.Method, m proto.Message) {
 		if r, ok := m.(*proto.ReadResponse); ok && len(r.Entries) > 0 {
 			e := &r.Entries[len(r.Entries)-1]
-			e.Entry.Bytes = slices.Clone(e.Entry.Bytes)
-			e.Entry.Bytes[len(e.Entry.Bytes)-1] ^= 1
+			e.Receipt.Minute = 1
 			_, _ = e.Receipt.Sign(&e.Entry, key)
 		}
 	})
-	wantLogAlarm(t, bob.Sync(t.Context()), "signature")
+	wantLogAlarm(t, bob.Sync(t.Context()), "stamped earlier")
 	if !evidence.IsReport(proofOf(t, bob)) {
 		t.Fatal("proof of what nothing contradicts")
 	}
 	lie(bob, nil)
-	wantLogAlarm(t, bob.Sync(t.Context()), "signature") // not looked at again so soon
+	wantLogAlarm(t, bob.Sync(t.Context()), "stamped earlier") // not looked at again so soon
 	w.clock.advance(2 * time.Hour)
-	alarm := wantLogAlarm(t, bob.Sync(t.Context()), "signature")
+	alarm := wantLogAlarm(t, bob.Sync(t.Context()), "stamped earlier")
 	var proved int
 	err := bob.step(t.Context(), func(tx *tx) error {
 		all, err := tx.list("evidence/", "", 0)

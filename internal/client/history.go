@@ -404,7 +404,7 @@ func (t *tx) takeArchive(cv *conversation, a *archive, o *historyOffer) error {
 	return nil
 }
 
-// verifyChain checks stamps and chain of all entries, and that they fit what
+// verifyChain checks signatures, stamps and chain of all entries, and that they fit what
 // this device has verified itself.
 func (t *tx) verifyChain(cv *conversation, a *archive) error {
 	var prev proto.Hash
@@ -420,6 +420,9 @@ func (t *tx) verifyChain(cv *conversation, a *archive) error {
 		chain, err := l.Receipt.VerifySkeleton(l.skeleton(cv.id), k)
 		if err != nil {
 			return fmt.Errorf("the stamp of entry %d: %w", l.Receipt.Seq, err)
+		}
+		if err := l.skeleton(cv.id).VerifySubmitter(); err != nil {
+			return fmt.Errorf("the submitter of entry %d: %w", l.Receipt.Seq, err)
 		}
 		if i > 0 && (l.Receipt.ChainPrev != prev || l.Receipt.Seq != a.first()+uint64(i)) {
 			return fmt.Errorf("entry %d does not continue the one before it", l.Receipt.Seq)

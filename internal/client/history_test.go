@@ -177,6 +177,7 @@ func TestForgedArchives(t *testing.T) {
 		"another minute":            func(a *archive) { a.Entries[1].Log.Receipt.Minute++ },
 		"another stamp":             func(a *archive) { a.Entries[1].Log.Receipt.Stamp[3] ^= 1 },
 		"another member key":        func(a *archive) { a.Entries[first].Log.MK[3] ^= 1 },
+		"another signature":         func(a *archive) { a.Entries[first].Log.Sig[3] ^= 1 },
 		"another tag":               func(a *archive) { a.Entries[first].Log.Tag[3] ^= 1 },
 		"another kind":              func(a *archive) { a.Entries[first].Log.Kind = proto.KindNotice },
 		"another generation":        func(a *archive) { a.Entries[first].Log.Receipt.Generation[0] ^= 1 },

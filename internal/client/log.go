@@ -21,6 +21,7 @@ type logRecord struct {
 	Tag       proto.Hash
 	Body      proto.Hash // SHA-256 of the bytes
 	ExtraHash proto.Hash
+	Sig       proto.Signature // the submitter's
 	Entry     proto.Hash      // Entry.Hash
 	By        proto.AccountID // whose leaf had MK; zeros: not known
 	Receipt   proto.Receipt
@@ -34,6 +35,7 @@ func (r *logRecord) wire(c *wire.Codec) {
 	r.Tag.Wire(c)
 	r.Body.Wire(c)
 	r.ExtraHash.Wire(c)
+	r.Sig.Wire(c)
 	r.Entry.Wire(c)
 	r.By.Wire(c)
 	r.Receipt.Wire(c)
@@ -42,7 +44,7 @@ func (r *logRecord) wire(c *wire.Codec) {
 // skeleton is what the entry's stamp is made over.
 func (r *logRecord) skeleton(id proto.ConversationID) *proto.Skeleton {
 	return &proto.Skeleton{
-		Kind: r.Kind, Conversation: id, Epoch: r.Epoch, MK: r.MK, Tag: r.Tag, Body: r.Body, ExtraHash: r.ExtraHash,
+		Kind: r.Kind, Conversation: id, Epoch: r.Epoch, MK: r.MK, Tag: r.Tag, Body: r.Body, ExtraHash: r.ExtraHash, Sig: r.Sig,
 	}
 }
 
@@ -53,7 +55,7 @@ func (t *tx) keepLog(cv *conversation, s *proto.Stamped, entry proto.Hash) error
 	}
 	r := logRecord{
 		Kind: s.Entry.Kind, Epoch: s.Entry.Epoch, MK: s.Entry.MK, Tag: tag, Body: sha256.Sum256(s.Entry.Bytes),
-		ExtraHash: s.Entry.ExtraHash, Entry: entry, Receipt: s.Receipt,
+		ExtraHash: s.Entry.ExtraHash, Sig: s.Entry.Sig, Entry: entry, Receipt: s.Receipt,
 	}
 	if cv.group != nil {
 		if l, ok := cv.keys.leafOf(s.Entry.MK); ok {

@@ -193,6 +193,11 @@ func (c *Client) proof(ctx context.Context, s *stop) (file []byte, err error) {
 			return err
 		}
 		for i := range given {
+			if file, err = t.forged(&given[i], k.Log); err != nil || file != nil {
+				return err
+			}
+		}
+		for i := range given {
 			if file, err = t.conflict(s.conversation, &given[i], k.Log); err != nil || file != nil {
 				return err
 			}
@@ -283,6 +288,20 @@ func (t *tx) between(a, b *evidence.Placed, log kt.NoteKey) ([]byte, error) {
 		return nil, nil
 	}
 	return kt.ArmorProof(evidence.KindStampConflict, log, &proof), nil
+}
+
+// forged returns the proof that the server stamped an entry its submitter did
+// not sign, nil if it did not.
+func (t *tx) forged(p *evidence.Placed, log kt.NoteKey) ([]byte, error) {
+	k, ok, err := t.anchor(&p.Receipt)
+	if err != nil || !ok {
+		return nil, err
+	}
+	proof := evidence.StampForged{Key: k, Entry: *p}
+	if proof.Verify(log) != nil {
+		return nil, nil
+	}
+	return kt.ArmorProof(evidence.KindStampForged, log, &proof), nil
 }
 
 // report is the file for a stop that nothing proves to others.

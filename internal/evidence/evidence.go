@@ -34,6 +34,7 @@ var kinds = map[string]string{
 	kt.EvidenceSplitView:  "It signed two versions of its log: whoever was shown one was not shown the other.",
 	kt.EvidenceRollback:   "It signed a map of its accounts, and later one that goes back behind it.",
 	kt.EvidenceFalseEpoch: "It signed a log that breaks the log's own rules.",
+	KindStampForged:       "It stamped an entry of a conversation's log as a member's, and the member's key did not sign it.",
 	KindStampConflict:     "It stamped two versions of one conversation's log: %s.",
 	kt.EvidenceTakeover:   "It gave a person's name to another account, and no device of the account before signed that.",
 }
@@ -51,14 +52,17 @@ func Verify(file []byte) (f Finding, err error) {
 	if err != nil {
 		return f, err
 	}
-	if kind != KindStampConflict {
+	f.Proves = kinds[kind]
+	switch kind {
+	case KindStampConflict:
+		var proof StampConflict
+		f.Kind, f.Log, err = kt.VerifyProof(file, func(string) kt.Proof { return &proof })
+		f.Proves = fmt.Sprintf(kinds[kind], proof.Breach())
+	case KindStampForged:
+		f.Kind, f.Log, err = kt.VerifyProof(file, func(string) kt.Proof { return new(StampForged) })
+	default:
 		f.Kind, f.Log, err = kt.VerifyEvidence(file)
-		f.Proves = kinds[f.Kind]
-		return f, err
 	}
-	var proof StampConflict
-	f.Kind, f.Log, err = kt.VerifyProof(file, func(string) kt.Proof { return &proof })
-	f.Proves = fmt.Sprintf(kinds[kind], proof.Breach())
 	return f, err
 }
 

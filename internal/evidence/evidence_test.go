@@ -53,8 +53,8 @@ func chain(p *Placed) (sum proto.Hash) {
 	u64 := func(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
 	e, r := &p.Entry, &p.Receipt
 	h := sha256.New()
-	for _, part := range [][]byte{[]byte("huis-chain/2"), r.ChainPrev[:], {byte(e.Kind)}, r.Generation[:], e.Conversation[:],
-		u64(r.Seq), u64(e.Epoch), u64(r.Minute), e.MK[:], e.Tag[:], e.Body[:], e.ExtraHash[:]} {
+	for _, part := range [][]byte{[]byte("huis-chain/3"), r.ChainPrev[:], {byte(e.Kind)}, r.Generation[:], e.Conversation[:],
+		u64(r.Seq), u64(e.Epoch), u64(r.Minute), e.MK[:], e.Tag[:], e.Body[:], e.ExtraHash[:], e.Sig[:]} {
 		h.Write(append(wire.AppendLength(nil, len(part)), part...))
 	}
 	h.Sum(sum[:0])
@@ -99,6 +99,7 @@ func TestStampsThatContradictEachOther(t *testing.T) {
 		"one entry with two times":              {first, at(4, func(p *Placed) { p.Receipt.Minute++ }), true},
 		"one that does not follow":              {first, at(5, nil), true},
 		"two commits of one epoch":              {at(4, commit), at(9, commit), true},
+		"one entry with two signatures":         {first, at(4, func(p *Placed) { p.Entry.Sig[0]++ }), true},
 		"one message twice":                     {first, at(9, func(p *Placed) { p.Entry.Tag = first.Entry.Tag }), true},
 
 		"the same":                       {first, first, false},
@@ -163,6 +164,65 @@ func TestStampKeysHaveToStandInTheLog(t *testing.T) {
 	}
 }
 
+// submitted is p as a member signed it and the server stamped it; after changes
+// it in between.
+func submitted(p Placed, after func(*Placed)) Placed {
+	key := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{11}, 32))
+	copy(p.Entry.MK[:], key.Public().(ed25519.PublicKey))
+	u64 := func(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
+	e, b := &p.Entry, []byte(nil)
+	for _, part := range [][]byte{[]byte("huis/entry/1"), {byte(e.Kind)}, e.Conversation[:], u64(e.Epoch), e.Tag[:], e.Body[:], e.ExtraHash[:]} {
+		b = append(append(b, wire.AppendLength(nil, len(part))...), part...)
+	}
+	copy(e.Sig[:], ed25519.Sign(key, b))
+	if after != nil {
+		after(&p)
+	}
+	return stamp(p, stampKey)
+}
+
+func TestStampsOfWhatNobodySigned(t *testing.T) {
+	key := inLog(t, stampKey, nil)
+	honest := submitted(at(4, nil), nil)
+	damaged := func(f func(*Placed)) Placed { p := honest; f(&p); return p }
+	for name, c := range map[string]struct {
+		p      Placed
+		proves bool
+	}{
+		"altered, stamped anew":              {submitted(at(4, nil), func(p *Placed) { p.Entry.Body[0]++ }), true},
+		"attributed to another":              {submitted(at(4, nil), func(p *Placed) { p.Entry.MK[0]++ }), true},
+		"of another conversation":            {submitted(at(4, nil), func(p *Placed) { p.Entry.Conversation[0]++ }), true},
+		"of another epoch":                   {submitted(at(4, nil), func(p *Placed) { p.Entry.Epoch++ }), true},
+		"of another kind":                    {submitted(at(4, nil), func(p *Placed) { p.Entry.Kind = proto.KindNotice }), true},
+		"with another tag":                   {submitted(at(4, nil), func(p *Placed) { p.Entry.Tag[0]++ }), true},
+		"with another extra":                 {submitted(at(4, nil), func(p *Placed) { p.Entry.ExtraHash[0]++ }), true},
+		"a signature of nothing":             {submitted(at(4, nil), func(p *Placed) { p.Entry.Sig = proto.Signature{} }), true},
+		"honest":                             {honest, false},
+		"honest, elsewhere in the log":       {submitted(at(9, nil), nil), false},
+		"honest, its signature damaged":      {damaged(func(p *Placed) { p.Entry.Sig[3] ^= 1 }), false},
+		"honest, its bytes damaged":          {damaged(func(p *Placed) { p.Entry.Body[3] ^= 1 }), false},
+		"honest, its member key exchanged":   {damaged(func(p *Placed) { p.Entry.MK[3] ^= 1 }), false},
+		"forged, and stamped by nobody":      {unstamped(submitted(at(4, nil), func(p *Placed) { p.Entry.Body[0]++ })), false},
+		"forged, and stamped by another key": {stamp(submitted(at(4, nil), func(p *Placed) { p.Entry.Body[0]++ }), ed25519.NewKeyFromSeed(bytes.Repeat([]byte{9}, 32))), false},
+	} {
+		f, err := Verify(kt.ArmorProof(KindStampForged, logSigner.Public(), &StampForged{Key: key, Entry: c.p}))
+		if c.proves != (err == nil) || f.Kind != KindStampForged || f.Log != logSigner.Public() || f.Proves == "" {
+			t.Errorf("%s: %+v, %v", name, f, err)
+		}
+		if !c.proves && !errors.Is(err, ErrNoProof) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	forged := &StampForged{Key: key, Entry: submitted(at(4, nil), func(p *Placed) { p.Entry.Body[0]++ })}
+	if forged.Verify(other.Public()) == nil {
+		t.Error("accuses a log that did not sign")
+	}
+	forged.Key = inLog(t, stampKey, []byte("another key"))
+	if forged.Verify(logSigner.Public()) == nil {
+		t.Error("a key that is not in the log")
+	}
+}
+
 func TestReportsAreNoProofs(t *testing.T) {
 	r := Report("the log is shorter", "size: 4\nforged: line")
 	if !IsReport(r) || bytes.Contains(r, []byte("\nforged")) {
@@ -183,6 +243,7 @@ func TestReportsAreNoProofs(t *testing.T) {
 
 func FuzzVerify(f *testing.F) {
 	f.Add(kt.ArmorProof(KindStampConflict, logSigner.Public(), &StampConflict{Key: inLog(f, stampKey, nil), A: at(4, nil), B: at(4, nil)}))
+	f.Add(kt.ArmorProof(KindStampForged, logSigner.Public(), &StampForged{Key: inLog(f, stampKey, nil), Entry: submitted(at(4, nil), nil)}))
 	f.Add(Report("x"))
 	f.Fuzz(func(t *testing.T, file []byte) {
 		if found, err := Verify(file); err == nil && found.Proves == "" {

@@ -9,11 +9,11 @@ import (
 	"codeberg.org/huis/huis/kt"
 )
 
-// KindStampConflict is a proof about stamps (docs/protocol.md, Section 6). There
-// is none of a stamped entry that its submitter did not sign: a stamp does not
-// cover the submitter's signature, so whoever holds an honest entry could damage
-// that and accuse the server.
-const KindStampConflict = "stamp-conflict"
+// The proofs about stamps (docs/protocol.md, Section 6).
+const (
+	KindStampConflict = "stamp-conflict"
+	KindStampForged   = "stamp-forged"
+)
 
 // ErrNoProof is in the chain of the errors of a proof about stamps that proves
 // nothing.
@@ -73,6 +73,7 @@ func (p *Placed) Wire(c *wire.Codec) {
 	p.Entry.Tag.Wire(c)
 	p.Entry.Body.Wire(c)
 	p.Entry.ExtraHash.Wire(c)
+	p.Entry.Sig.Wire(c)
 	p.Receipt.Wire(c)
 }
 
@@ -122,4 +123,32 @@ func (s *StampConflict) Breach() string {
 		return "one message was taken twice"
 	}
 	return ""
+}
+
+// StampForged is proof that a server stamped an entry which the member it names
+// did not sign. The stamp covers the signature: who damages that of an honest
+// entry has no stamp for it.
+type StampForged struct {
+	Key   StampKey
+	Entry Placed
+}
+
+// Wire codes the proof.
+func (s *StampForged) Wire(c *wire.Codec) {
+	s.Key.Wire(c)
+	s.Entry.Wire(c)
+}
+
+// Verify tells whether the proof holds against the log with the given key.
+func (s *StampForged) Verify(log kt.NoteKey) error {
+	if err := s.Key.Verify(log); err != nil {
+		return err
+	}
+	if _, err := s.Entry.Receipt.VerifySkeleton(&s.Entry.Entry, s.Key.Key); err != nil {
+		return noProof("the server did not stamp the entry: %v", err)
+	}
+	if s.Entry.Entry.VerifySubmitter() == nil {
+		return noProof("the entry is signed by its submitter")
+	}
+	return nil
 }

@@ -40,9 +40,9 @@ func init() {
 			},
 		},
 		Attack{
-			ID: "B-20/f", Name: "a bit of a message is flipped, and it is stamped anew", Expected: Detected, Within: "at once",
-			Play: talk("begin", differs), Hands: madeUp(flip),
-			Without: []Edit{noHeads, Off("internal/proto/entry.go", "if !ed25519.Verify(e.MK[:], e.signed(tag), e.Sig[:]) {")},
+			ID: "B-20/f", Name: "a bit of a message is flipped, and it is stamped anew", Expected: Evident,
+			Play: proved(talk("begin", differs)), Hands: madeUp(flip),
+			Without: []Edit{noHeads, Off("internal/proto/stamp.go", "if !ed25519.Verify(s.MK[:], s.signed(), s.Sig[:]) {")},
 		},
 	)
 }
@@ -103,6 +103,17 @@ func talk(name string, wanted func(got, said []string) bool) func(*Stage) Facts 
 			Effect: wanted(got.Texts(), said), Alerted: alert,
 			Detail: fmt.Sprintf("exit %d, %d of %d texts, %s", got.Code, len(got.Texts()), len(said), got.Stderr),
 		}
+	}
+}
+
+// proved also looks for what somebody can show to others.
+func proved(play func(*Stage) Facts) func(*Stage) Facts {
+	return func(s *Stage) Facts {
+		f := play(s)
+		var why string
+		f.Proof, why = s.Proof(s.people...)
+		f.Detail += "; proof: " + why
+		return f
 	}
 }
 

@@ -255,8 +255,8 @@ entry.sig      = Ed25519(MK, "huis/entry/1" ‖ kind ‖ conversation ‖ epoch 
                  kind one byte, epoch eight; tag is zeros but for applications
 extra_hash     = SHA-256(Extra) of create and commit, zeros otherwise
 entry's hash   = SHA-256(Entry), its signature included
-chain          = SHA-256("huis-chain/2" ‖ chain_prev ‖ kind ‖ generation ‖ conversation ‖
-                         seq ‖ epoch ‖ minute ‖ MK ‖ tag ‖ SHA-256(bytes) ‖ extra_hash)
+chain          = SHA-256("huis-chain/3" ‖ chain_prev ‖ kind ‖ generation ‖ conversation ‖
+                         seq ‖ epoch ‖ minute ‖ MK ‖ tag ‖ SHA-256(bytes) ‖ extra_hash ‖ entry.sig)
                  seq, epoch, minute eight bytes each; chain_prev of seq 1 is zeros
 kid            = first 8 bytes of SHA-256("huis-stamp-key/1" ‖ public key)
 receipt.stamp  = Ed25519(stamp key, "huis-stamp/2" ‖ kid ‖ chain)

@@ -72,12 +72,12 @@ var ErrSignature = errors.New("signature does not verify")
 // Sign sets MK and Sig. Bytes must be complete; an application entry whose
 // bytes carry no tag is an error.
 func (e *Entry) Sign(key ed25519.PrivateKey) error {
-	tag, err := e.Tag()
+	s, err := e.Skeleton()
 	if err != nil {
 		return err
 	}
 	copy(e.MK[:], key.Public().(ed25519.PublicKey))
-	copy(e.Sig[:], ed25519.Sign(key, e.signed(tag)))
+	copy(e.Sig[:], ed25519.Sign(key, s.signed()))
 	return nil
 }
 
@@ -88,19 +88,11 @@ func (e *Entry) Verify() error {
 	if err := e.checkBytes(); err != nil {
 		return err
 	}
-	tag, err := e.Tag()
+	s, err := e.Skeleton()
 	if err != nil {
 		return err
 	}
-	if !ed25519.Verify(e.MK[:], e.signed(tag), e.Sig[:]) {
-		return ErrSignature
-	}
-	return nil
-}
-
-func (e *Entry) signed(tag Hash) []byte {
-	body := sha256.Sum256(e.Bytes)
-	return concat([]byte("huis/entry/1"), []byte{byte(e.Kind)}, e.Conversation[:], u64(e.Epoch), tag[:], body[:], e.ExtraHash[:])
+	return s.VerifySubmitter()
 }
 
 func (e *Entry) checkBytes() error {

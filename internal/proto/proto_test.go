@@ -216,7 +216,9 @@ func TestEntryAndMessageMustAgree(t *testing.T) {
 		e.Conversation = id
 		key := keypair(1)
 		copy(e.MK[:], key.Public().(ed25519.PublicKey))
-		copy(e.Sig[:], ed25519.Sign(key, e.signed(Hash{8})))
+		s, _ := e.Skeleton() // of bytes that parse or not
+		s.Tag = Hash{8}
+		copy(e.Sig[:], ed25519.Sign(key, s.signed()))
 		if err := e.Verify(); err == nil {
 			t.Errorf("%s: accepted", name)
 		}
@@ -252,6 +254,13 @@ func TestStampsChain(t *testing.T) {
 		}
 		if _, err := r.Verify(signedEntry(t, KindNotice), pub); err == nil {
 			t.Fatal("stamp holds for another entry")
+		}
+		for i := range e.Sig {
+			unsigned := *e
+			unsigned.Sig[i] ^= 1
+			if _, err := r.Verify(&unsigned, pub); err == nil {
+				t.Fatalf("byte %d of the submitter's signature is not stamped", i)
+			}
 		}
 		prev = chain
 	}

@@ -68,7 +68,7 @@ func (r *Receipt) Chain(e *Entry) (Hash, error) {
 }
 
 // Skeleton is what of an entry its stamp is made over: enough to verify the
-// chain through it without its bytes.
+// submitter's signature and the chain through it without its bytes.
 type Skeleton struct {
 	Kind         Kind
 	Conversation ConversationID
@@ -77,6 +77,7 @@ type Skeleton struct {
 	Tag          Hash // Entry.Tag
 	Body         Hash // SHA-256 of Entry.Bytes
 	ExtraHash    Hash
+	Sig          Signature
 }
 
 // Skeleton returns the entry without its bytes. The error is that of a
@@ -85,13 +86,25 @@ func (e *Entry) Skeleton() (Skeleton, error) {
 	tag, err := e.Tag()
 	return Skeleton{
 		Kind: e.Kind, Conversation: e.Conversation, Epoch: e.Epoch, MK: e.MK,
-		Tag: tag, Body: sha256.Sum256(e.Bytes), ExtraHash: e.ExtraHash,
+		Tag: tag, Body: sha256.Sum256(e.Bytes), ExtraHash: e.ExtraHash, Sig: e.Sig,
 	}, err
 }
 
+// VerifySubmitter checks Sig under MK.
+func (s *Skeleton) VerifySubmitter() error {
+	if !ed25519.Verify(s.MK[:], s.signed(), s.Sig[:]) {
+		return ErrSignature
+	}
+	return nil
+}
+
+func (s *Skeleton) signed() []byte {
+	return concat([]byte("huis/entry/1"), []byte{byte(s.Kind)}, s.Conversation[:], u64(s.Epoch), s.Tag[:], s.Body[:], s.ExtraHash[:])
+}
+
 func (r *Receipt) chain(s *Skeleton) Hash {
-	return sha256.Sum256(concat([]byte("huis-chain/2"), r.ChainPrev[:], []byte{byte(s.Kind)}, r.Generation[:],
-		s.Conversation[:], u64(r.Seq), u64(s.Epoch), u64(r.Minute), s.MK[:], s.Tag[:], s.Body[:], s.ExtraHash[:]))
+	return sha256.Sum256(concat([]byte("huis-chain/3"), r.ChainPrev[:], []byte{byte(s.Kind)}, r.Generation[:],
+		s.Conversation[:], u64(r.Seq), u64(s.Epoch), u64(r.Minute), s.MK[:], s.Tag[:], s.Body[:], s.ExtraHash[:], s.Sig[:]))
 }
 
 // StampKID names a stamp key: the first 8 bytes of SHA-256 over its label and

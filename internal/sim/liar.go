@@ -120,6 +120,21 @@ func LieRestamp(l *Liar, r *proto.ReadResponse) {
 	}
 }
 
+// LieDamage flips one bit of a submitter's signature.
+func LieDamage(_ *Liar, r *proto.ReadResponse) {
+	if n := len(r.Entries); n >= 1 {
+		r.Entries[n-1].Entry.Sig[9] ^= 1
+	}
+}
+
+// LieUnsigned stamps an entry with a signature that is nobody's.
+func LieUnsigned(l *Liar, r *proto.ReadResponse) {
+	LieDamage(l, r)
+	if n := len(r.Entries); n >= 1 {
+		l.restamp(r.Entries[n-1:])
+	}
+}
+
 // LieAttribute says that another entry's member key submitted the last one.
 func LieAttribute(l *Liar, r *proto.ReadResponse) {
 	n := len(r.Entries)

@@ -2,10 +2,8 @@ package sim
 
 import (
 	"context"
-	"strings"
 	"time"
 
-	"codeberg.org/huis/huis/internal/evidence"
 	"codeberg.org/huis/huis/kt"
 )
 
@@ -55,12 +53,7 @@ func (p *play) provesTwoLogs(devices ...string) {
 		if len(p.dev(name).Safety) == 0 {
 			p.t.Errorf("%s noticed nothing", name)
 		}
-		found := false
-		for place, file := range p.proofs {
-			f, err := evidence.Verify(file)
-			found = found || strings.HasPrefix(place, name+"/") && err == nil && f.Kind == kt.EvidenceSplitView && f.Log.Name == origin
-		}
-		if !found {
+		if !p.proves(name, kt.EvidenceSplitView) {
 			p.t.Errorf("%s cannot prove it to others", name)
 		}
 	}

@@ -4,27 +4,48 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"codeberg.org/huis/huis/internal/client"
+	"codeberg.org/huis/huis/internal/evidence"
 	"codeberg.org/huis/huis/internal/proto"
 )
 
 func init() {
 	for _, c := range []struct {
-		name string
-		lie  func(*Liar, *proto.ReadResponse)
+		name   string
+		lie    func(*Liar, *proto.ReadResponse)
+		forged bool // it can be proved to others at once that nobody signed what was stamped
 	}{
-		{"drops-an-entry", LieDrop},
-		{"swaps-entries", LieSwap},
-		{"replays-an-entry", LieReplay},
-		{"alters-an-entry", LieAlter},
-		{"alters-and-stamps-an-entry", LieRestamp},
-		{"attributes-to-another", LieAttribute},
-		{"rolls-back", LieRollBack},
+		{"drops-an-entry", LieDrop, false},
+		{"swaps-entries", LieSwap, false},
+		{"replays-an-entry", LieReplay, false},
+		{"alters-an-entry", LieAlter, false},
+		{"alters-and-stamps-an-entry", LieRestamp, true},
+		{"damages-a-signature", LieDamage, false},
+		{"stamps-what-nobody-signed", LieUnsigned, true},
+		{"attributes-to-another", LieAttribute, true},
+		{"rolls-back", LieRollBack, false},
 	} {
-		scenarios = append(scenarios, scenario{name: "liar-" + c.name, tell: func(p *play) { p.lied(c.lie) }})
+		scenarios = append(scenarios, scenario{name: "liar-" + c.name, tell: func(p *play) {
+			p.lied(c.lie)
+			if got := p.proves("cal/1", evidence.KindStampForged); got != c.forged {
+				p.t.Errorf("proof of what nobody signed: %v", got)
+			}
+		}})
 	}
+}
+
+// proves tells whether a device kept a file of that kind that convinces others.
+func (p *play) proves(name, kind string) bool {
+	for place, file := range p.proofs {
+		f, err := evidence.Verify(file)
+		if strings.HasPrefix(place, name+"/") && err == nil && f.Kind == kind && f.Log.Name == origin {
+			return true
+		}
+	}
+	return false
 }
 
 // lied tells one device the lie while it catches up with six entries. It has to
