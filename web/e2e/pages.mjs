@@ -3,7 +3,7 @@
 // for a person's eyes is kept as a picture (--keep: in docs/screenshots).
 import { createRequire } from 'node:module';
 import { mkdirSync, readFileSync } from 'node:fs';
-import { createServer } from 'vite';
+import { build, preview } from 'vite';
 import { World, assert, out, sizes } from './lib.mjs';
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
@@ -147,12 +147,16 @@ function stretch() {
 }
 
 const world = await World.begin();
-const vite = await createServer({
-  root: new URL('..', import.meta.url).pathname,
-  server: { port: 0, host: '127.0.0.1', hmr: false, watch: null },
+const root = new URL('..', import.meta.url).pathname;
+const options = {
+  root,
+  configFile: root + 'vite.config.ts',
   logLevel: 'error',
-});
-await vite.listen();
+  build: { outDir: out + 'look', emptyOutDir: true },
+};
+options.build.rollupOptions = { input: { look: root + 'test/look/index.html' } };
+await build(options);
+const vite = await preview({ ...options, preview: { port: 0, host: '127.0.0.1' } });
 const base = `http://127.0.0.1:${vite.httpServer.address().port}/test/look/index.html`;
 mkdirSync(shots, { recursive: true });
 const findings = [];
@@ -167,10 +171,10 @@ async function look(context, [name, scene, address, act], size, theme, locale) {
     await page.clock.setFixedTime(now);
     await page.goto(`${base}?scene=${scene}${address}`);
     await page.locator('#main').waitFor({ state: 'attached' });
-    await page.waitForTimeout(250);
+    await page.waitForTimeout(120);
     if (act) await act(page);
     await page.evaluate(() => document.fonts.ready);
-    await page.waitForTimeout(350);
+    await page.waitForTimeout(200);
     await page.screenshot({ path: `${shots}${name}-${size}-${theme}-${locale}.png` });
     for (const o of await page.evaluate(overflows)) findings.push(`${where}: ${o}`);
     await page.evaluate(axe);
@@ -179,7 +183,7 @@ async function look(context, [name, scene, address, act], size, theme, locale) {
       findings.push(`${where}: axe ${v.id}: ${v.nodes.map((n) => n.html.slice(0, 120)).join(' | ')}`);
     if (locale === 'en' && theme === 'light') {
       await page.evaluate(stretch);
-      await page.waitForTimeout(100);
+      await page.waitForTimeout(50);
       for (const o of await page.evaluate(overflows)) findings.push(`${where} at 140 %: ${o}`);
     }
     seen++;
@@ -190,17 +194,17 @@ async function look(context, [name, scene, address, act], size, theme, locale) {
   }
 }
 
-// A picture of each page in these looks is kept; the others are only checked.
-const looks = keep
-  ? [
+// Both sizes, both themes and all languages; --all crosses them.
+const looks = process.argv.includes('--all')
+  ? ['desktop', 'phone'].flatMap((s) =>
+      ['light', 'dark'].flatMap((t) => ['en', 'fr', 'de'].map((l) => [s, t, l])),
+    )
+  : [
       ['desktop', 'light', 'en'],
       ['desktop', 'dark', 'fr'],
-      ['phone', 'light', 'de'],
-      ['phone', 'dark', 'en'],
-    ]
-  : ['desktop', 'phone'].flatMap((s) =>
-      ['light', 'dark'].flatMap((t) => ['en', 'fr', 'de'].map((l) => [s, t, l])),
-    );
+      ['phone', 'light', 'en'],
+      ['phone', 'dark', 'de'],
+    ];
 
 for (const [size, theme, locale] of looks) {
   const context = await world.browser.newContext({
@@ -215,7 +219,8 @@ for (const [size, theme, locale] of looks) {
     if (!only || only.split(',').includes(p[0])) await look(context, p, size, theme, locale);
   await context.close();
 }
-await vite.close();
+await vite.close?.();
+vite.httpServer.close();
 await world.end();
 console.log(`${seen} pages looked at`);
 assert(findings.length === 0, findings.join('\n'));

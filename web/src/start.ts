@@ -17,7 +17,10 @@ export async function start(): Promise<void> {
   await speak(prefs.language);
   app.invitation = invitationIn(location);
   // The secret of an invitation does not stay in the address nor in the history.
-  if (app.invitation) router.go('join', '', '', true);
+  if (app.invitation) {
+    history.replaceState(null, '', location.pathname.replace(/join$/, ''));
+    router.go('join', '', '', true);
+  }
   app.onCore(() => {
     chats.watch();
     people.watch();

@@ -158,8 +158,8 @@ class Timeline {
   /** What the log says of the keys of those who are here. */
   async #readNotes(): Promise<void> {
     const id = this.chat;
-    const c = chats.get(id);
-    if (!c) return;
+    if (!id) return;
+    const c = chats.get(id) ?? (await app.core.call('chat', { chat: id }));
     const handles =
       c.kind === 'direct'
         ? [c.person]
