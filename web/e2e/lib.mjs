@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { chromium } from 'playwright-core';
+import { Wire } from './wire.mjs';
 
 export const huis = process.env.HUIS ?? new URL('../../bin/huis', import.meta.url).pathname;
 export const out = new URL('out/', import.meta.url).pathname;
@@ -21,17 +22,26 @@ export class World {
   dir = mkdtempSync(join(tmpdir(), 'huis-e2e-'));
   #processes = [];
   browser;
-  invites = 0;
+  wire; // what the browser sends, if begin was asked to keep it
+  asked = new Set(); // origins that pages asked for something
+  #serving;
 
-  static async begin() {
+  /** @param {{ wire?: boolean, flags?: string[] }} how */
+  static async begin(how = {}) {
     const w = new World();
     assert(existsSync(huis), `there is no ${huis}: run make build`);
     assert(browserPath, 'there is no Chromium: apt-get install chromium');
     mkdirSync(out, { recursive: true });
+    if (how.wire) w.wire = await Wire.begin();
     w.browser = await chromium.launch({
       executablePath: browserPath,
       args: [
+        ...(w.wire?.flags ?? []),
+        ...(how.flags ?? []),
         '--no-sandbox',
+        '--disable-background-networking',
+        '--disable-component-update',
+        '--no-first-run',
         '--ignore-certificate-errors',
         '--use-fake-device-for-media-stream',
         '--use-fake-ui-for-media-stream',
@@ -44,6 +54,7 @@ export class World {
   start(args, want) {
     const p = spawn(huis, args, { stdio: ['ignore', 'pipe', 'pipe'], cwd: this.dir });
     this.#processes.push(p);
+    if (args[0] === 'serve') this.#serving = p;
     let errors = '';
     p.stderr.on('data', (d) => (errors += d));
     return new Promise((resolve, reject) => {
@@ -58,15 +69,25 @@ export class World {
     });
   }
 
+  /** The server; started again it has the ports of before. web is the address for browsers of this computer. */
   async server() {
     const seen = {};
     return this.start(
       ['serve', '--json', '--listen', '127.0.0.1:0', '--data', join(this.dir, 'data')],
       (o) => {
         Object.assign(seen, o);
-        return seen.event === 'ready' && seen.invite ? { url: seen.url, invite: seen.invite } : null;
+        return seen.event === 'ready' ? { url: seen.url, invite: seen.invite, web: seen.web } : null;
       },
     );
+  }
+
+  /** Ends the server as a power cut does. */
+  async killServer() {
+    const p = this.#serving;
+    p.removeAllListeners('exit');
+    const gone = new Promise((done) => p.once('exit', done));
+    p.kill('SIGKILL');
+    await gone;
   }
 
   /** huis app for a profile; gives the address to open once. */
@@ -99,6 +120,7 @@ export class World {
       acceptDownloads: true,
       ...over,
     });
+    context.on('request', (q) => /^(http|ws)/.test(q.url()) && this.asked.add(new URL(q.url()).origin));
     const page = await context.newPage();
     page.complaints = [];
     page.on('pageerror', (e) => page.complaints.push(`error: ${e.message}`));
@@ -111,6 +133,7 @@ export class World {
 
   async end() {
     await this.browser?.close();
+    await this.wire?.end();
     for (const p of this.#processes) p.kill();
     rmSync(this.dir, { recursive: true, force: true });
   }
