@@ -127,3 +127,16 @@ func TestBrowserIsTheWholeClient(t *testing.T) {
 	s := house(t)
 	wholeClient(t, s, openBrowser(t, s.Web))
 }
+
+// TestAnotherTabTakesOver closes the tab that has the core, and the browser.
+func TestAnotherTabTakesOver(t *testing.T) {
+	if why := browser(); why != "" {
+		NotChecked("several tabs of a browser", why)
+		t.Skip(why)
+	}
+	cmd := exec.CommandContext(t.Context(), "node", "e2e/takeover.mjs", house(t).Web)
+	cmd.Dir = filepath.Join("..", "..", "web")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+}
