@@ -343,7 +343,7 @@ func TestEveryAttackHasItsLine(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, model, _ = bytes.Cut(model, []byte("### Who has the disk"))
+	_, model, _ = bytes.Cut(model, []byte("### Taken together"))
 	named := make(map[string]bool)
 	for _, id := range attackRef.FindAll(model, -1) {
 		named[string(id)] = true

@@ -55,7 +55,12 @@ type Attack struct {
 	Long     bool   // only with --long
 
 	// Play tries it. It calls Hands by their names.
-	Play  func(*Stage) Facts
+	Play func(*Stage) Facts
+	// Judge, instead of Play, looks at what came of all others.
+	Judge func([]Row) Facts
+	// Gains is what a RESIDUAL gives the operator, if it is not what is said:
+	// metadata, availability, a claim.
+	Gains string
 	Hands map[string]Hand
 
 	// Without are the defences: with all of them off the attack has its effect

@@ -185,7 +185,7 @@ func init() {
 			Without: []Edit{weakSuite, anySuite},
 		},
 		Attack{
-			ID: "B-18/l", Name: "downgrade: the same key package, a device's last resort, for everybody", Expected: Residual,
+			ID: "B-18/l", Name: "downgrade: the same key package, a device's last resort, for everybody", Expected: Residual, Gains: "forward secrecy of a join",
 			Play: func(s *Stage) Facts {
 				s.Hand("begin", nil)
 				bob, ann, cal := s.Person("bob"), s.Person("ann"), s.Person("cal")

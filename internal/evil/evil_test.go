@@ -3,8 +3,10 @@
 package evil
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -16,14 +18,24 @@ func TestEveryAttackIsWhole(t *testing.T) {
 		switch {
 		case seen[a.ID] || number(a.ID) < 1 || number(a.ID) > 44:
 			t.Errorf("%s is no id, or there twice", a.ID)
-		case a.Play == nil || a.Name == "" || a.Expected == "":
+		case (a.Play == nil) == (a.Judge == nil) || a.Name == "" || a.Expected == "":
 			t.Errorf("%s is not whole", a.ID)
 		case a.Expected == Detected && a.Within == "":
 			t.Errorf("%s is detected, and does not say within which bound", a.ID)
+		case a.Expected == Residual && a.Gains == "":
+			t.Errorf("%s works, and does not say what it gives", a.ID)
 		case len(a.Without) == 0 && a.Control == "" && a.Expected != Residual:
 			t.Errorf("%s has no control", a.ID)
 		}
 		seen[a.ID] = true
+	}
+	for n := 1; n <= 44; n++ { // of each it is said whether it is played
+		id := fmt.Sprintf("B-%d", n)
+		played := slices.ContainsFunc(table, func(a Attack) bool { return number(a.ID) == n })
+		waits := slices.ContainsFunc(later, func(l struct{ ID, With string }) bool { return l.ID == id })
+		if played == waits {
+			t.Errorf("%s: played %v, and said to come later %v", id, played, waits)
+		}
 	}
 }
 

@@ -104,6 +104,11 @@ func (k *attackCommand) run(ctx context.Context, stdout, stderr io.Writer) (ok b
 		for _, a := range all {
 			fmt.Fprintf(stdout, "%-8s %-10s %s\n", a.ID, a.Expected, a.Name)
 		}
+		for _, l := range later {
+			if len(k.Names) == 0 {
+				fmt.Fprintf(stdout, "%-8s %-10s comes with %s\n", l.ID, "not yet", l.With)
+			}
+		}
 		return true, nil
 	}
 	r := &Runner{Huis: k.Huis, Parallel: k.Parallel, Long: k.Long, Keep: k.Keep != "", Dir: k.Keep}

@@ -31,7 +31,7 @@ func init() {
 			Play: seize, Control: "a row planted in a copy of the disk that joins the two is found",
 		},
 		Attack{
-			ID: "B-26/b", Name: "whoever records live connections learns who is in which conversation", Expected: Residual,
+			ID: "B-26/b", Name: "whoever records live connections learns who is in which conversation", Expected: Residual, Gains: "metadata",
 			Play: func(s *Stage) Facts {
 				s.house()
 				var pairs int

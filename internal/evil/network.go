@@ -104,7 +104,7 @@ func init() {
 			},
 		},
 		Attack{
-			ID: "B-31/c", Name: "a link that leads to another server altogether", Expected: Residual,
+			ID: "B-31/c", Name: "a link that leads to another server altogether", Expected: Residual, Gains: "the choice of a server",
 			Play: func(s *Stage) Facts {
 				// Another server of the same kind, with all that belongs to it.
 				other := &Stage{Dir: filepath.Join(s.Dir, "other"), Scan: s.Scan, attack: s.attack, ctx: s.ctx, huis: s.huis, env: s.env}
@@ -116,7 +116,7 @@ func init() {
 			},
 		},
 		Attack{
-			ID: "B-31/d", Name: "names that look like another's, in the same letters", Expected: Residual,
+			ID: "B-31/d", Name: "names that look like another's, in the same letters", Expected: Residual, Gains: "a claim",
 			Play: func(s *Stage) Facts {
 				both := s.People("modern", "rnodern")
 				return Facts{Effect: both[0].Account != both[1].Account}

@@ -58,6 +58,9 @@ func (r *Runner) Run(ctx context.Context, attacks []Attack, done func(Row)) {
 	}
 	go func() {
 		for i := range attacks {
+			if attacks[i].Judge != nil {
+				continue
+			}
 			slots <- struct{}{}
 			all.Go(func() {
 				rows[i] <- r.row(ctx, &attacks[i])
@@ -65,10 +68,40 @@ func (r *Runner) Run(ctx context.Context, attacks []Attack, done func(Row)) {
 			})
 		}
 	}()
+	var others, weakened []Row
 	for i := range rows {
-		done(<-rows[i])
+		if attacks[i].Judge != nil {
+			continue
+		}
+		row := <-rows[i]
+		others = append(others, row)
+		if row.Outcome = row.Control; row.Control != "" {
+			weakened = append(weakened, row)
+		}
+		done(others[len(others)-1])
 	}
 	all.Wait()
+	for i := range attacks {
+		if attacks[i].Judge != nil {
+			done(judged(&attacks[i], others, weakened))
+		}
+	}
+}
+
+// judged is the row of an attack that looks at the others. Of the rows with
+// their defences off it has to find some.
+func judged(a *Attack, others, weakened []Row) Row {
+	facts, control := a.Judge(others), a.Judge(weakened)
+	row := Row{ID: a.ID, Name: a.Name, Expected: a.Expected, Outcome: facts.Outcome(), Control: control.Outcome(), Why: facts.Detail}
+	switch {
+	case len(others) < len(table)/2:
+		row.Outcome, row.Why = NotPlayed, "it looks at all the others: play them with it"
+	case row.Outcome == a.Expected && !control.Effect:
+		row.Why = "control did not turn red"
+	case row.Outcome == a.Expected:
+		row.OK, row.Why = true, ""
+	}
+	return row
 }
 
 // row plays one attack and, if that went as expected, its control.

@@ -1,0 +1,24 @@
+//go:build evil
+
+package evil
+
+// later are the attacks on what is not built yet: each comes with its feature,
+// and until then no row says that it was played.
+var later = []struct{ ID, With string }{
+	{"B-10", "updates that carry a proof from the log of releases"},
+	{"B-11", "browsers that refuse a web app other than the one in the log of releases"},
+	{"B-13", "the check of what dependencies may do"},
+	{"B-21", "folders of files"},
+	{"B-23", "calls"},
+	{"B-25", "wake-ups of sleeping phones"},
+	{"B-27", "the profile that sends at its own times"},
+	{"B-32", "servers that talk to each other"},
+	{"B-33", "mail"},
+	{"B-35", "profiles locked by a passphrase"},
+	{"B-37", "services of third parties"},
+	{"B-39", "orders"},
+	{"B-40", "profiles for a journey"},
+	{"B-42", "roles of administrators and moderators"},
+	{"B-43", "keys that a machine holds"},
+	{"B-44", "protection from the screen being read"},
+}
