@@ -104,7 +104,6 @@ func (t *tx) vouchPolicy(h kt.Hash) error {
 		return err
 	}
 	p.Vouched = append(p.Vouched, h)
-	t.put(policyDueKey, nil)
 	return t.save(policiesKey, p.wire)
 }
 
