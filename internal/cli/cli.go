@@ -34,25 +34,26 @@ type Streams struct {
 type commands struct {
 	globals
 
-	Serve   serveCommand   `cmd:"" help:"Run a server; the first start prints an invitation."`
-	Witness witnessCommand `cmd:"" help:"Look after the logs of other servers: cosign what continues what was seen before."`
-	Invite  inviteCommand  `cmd:"" help:"Make an invitation for another person (admins of the server)."`
-	Join    joinCommand    `cmd:"" help:"Make an account with an invitation; this becomes its first device."`
-	Link    linkCommand    `cmd:"" help:"Make this a further device of your account: shows a code and waits."`
-	Approve approveCommand `cmd:"" help:"Let the device that shows CODE into your account."`
-	Recover recoverCommand `cmd:"" help:"Come back with the recovery key when all your devices are lost."`
-	Chat    chatCommands   `cmd:"" help:"Conversations and who is in them."`
-	Send    sendCommand    `cmd:"" help:"Send a message, with files if you like."`
-	Read    readCommand    `cmd:"" help:"Show the messages of a conversation."`
-	Policy  policyCommands `cmd:"" help:"Which witnesses look after the server's log."`
-	Devices deviceCommands `cmd:"" help:"The devices of your account."`
-	Veto    vetoCommand    `cmd:"" help:"Object to a new account under your name that was not you."`
-	Status  statusCommand  `cmd:"" help:"How this device stands."`
-	Backup  backupCommand  `cmd:"" help:"Back a server up, also while it runs."`
-	Restore restoreCommand `cmd:"" help:"Put a server's backup into an empty folder, or try whether it could be."`
-	Audit   auditCommand   `cmd:"" help:"Recompute the server's log and sign what was found."`
-	App     appCommand     `cmd:"" help:"The web interface on this computer, with this program as its core."`
-	Verify  verifyCommand  `cmd:"" help:"Compare safety words with a person, or check an evidence file, offline."`
+	Serve     serveCommand     `cmd:"" help:"Run a server; the first start prints an invitation."`
+	Witness   witnessCommand   `cmd:"" help:"Look after the logs of other servers: cosign what continues what was seen before."`
+	Invite    inviteCommand    `cmd:"" help:"Make an invitation for another person (admins of the server)."`
+	Join      joinCommand      `cmd:"" help:"Make an account with an invitation; this becomes its first device."`
+	Link      linkCommand      `cmd:"" help:"Make this a further device of your account: shows a code and waits."`
+	Approve   approveCommand   `cmd:"" help:"Let the device that shows CODE into your account."`
+	Recover   recoverCommand   `cmd:"" help:"Come back with the recovery key when all your devices are lost."`
+	Chat      chatCommands     `cmd:"" help:"Conversations and who is in them."`
+	Send      sendCommand      `cmd:"" help:"Send a message, with files if you like."`
+	Read      readCommand      `cmd:"" help:"Show the messages of a conversation."`
+	Policy    policyCommands   `cmd:"" help:"Which witnesses look after the server's log."`
+	Devices   deviceCommands   `cmd:"" help:"The devices of your account."`
+	Veto      vetoCommand      `cmd:"" help:"Object to a new account under your name that was not you."`
+	Status    statusCommand    `cmd:"" help:"How this device stands."`
+	Backup    backupCommand    `cmd:"" help:"Back a server up, also while it runs."`
+	Restore   restoreCommand   `cmd:"" help:"Put a server's backup into an empty folder, or try whether it could be."`
+	Audit     auditCommand     `cmd:"" help:"Recompute the server's log and sign what was found."`
+	App       appCommand       `cmd:"" help:"The web interface on this computer, with this program as its core."`
+	Verify    verifyCommand    `cmd:"" help:"Compare safety words with a person, or check an evidence file, offline."`
+	VerifyWeb verifyWebCommand `cmd:"" help:"Check that a server gives browsers the web app this program was built with, and that its log has it."`
 }
 
 // globals may stand anywhere after the command.

@@ -11,7 +11,17 @@ export const huis = process.env.HUIS ?? new URL('../../bin/huis', import.meta.ur
 export const out = new URL('out/', import.meta.url).pathname;
 export const sizes = { desktop: { width: 1440, height: 900 }, phone: { width: 390, height: 844 } };
 
-const browserPath = ['/usr/bin/chromium', '/usr/bin/chromium-browser'].find(existsSync);
+export const browserPath = ['/usr/bin/chromium', '/usr/bin/chromium-browser'].find(existsSync);
+
+export const flags = [
+  '--no-sandbox',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--no-first-run',
+  '--ignore-certificate-errors',
+  '--use-fake-device-for-media-stream',
+  '--use-fake-ui-for-media-stream',
+];
 
 export function assert(ok, what) {
   if (!ok) throw new Error(what);
@@ -35,17 +45,7 @@ export class World {
     if (how.wire) w.wire = await Wire.begin();
     w.browser = await chromium.launch({
       executablePath: browserPath,
-      args: [
-        ...(w.wire?.flags ?? []),
-        ...(how.flags ?? []),
-        '--no-sandbox',
-        '--disable-background-networking',
-        '--disable-component-update',
-        '--no-first-run',
-        '--ignore-certificate-errors',
-        '--use-fake-device-for-media-stream',
-        '--use-fake-ui-for-media-stream',
-      ],
+      args: [...(w.wire?.flags ?? []), ...(how.flags ?? []), ...flags],
     });
     return w;
   }
