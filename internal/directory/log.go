@@ -93,7 +93,11 @@ func (s *Service) values(handle string, links [][]byte, from uint32) []store.Log
 
 func (s *Service) logValue(kind kt.MapKind, label []byte, x kt.Index, seq uint32, value []byte) store.LogValue {
 	o := s.opening(x, seq, value)
-	return store.LogValue{Kind: uint8(kind), Index: x, Seq: seq, Opening: o, Commitment: kt.Commit(o, kt.MapLabel(kind, label), seq, value), Value: value}
+	v := store.LogValue{Kind: uint8(kind), Index: x, Seq: seq, Opening: o, Commitment: kt.Commit(o, kt.MapLabel(kind, label), seq, value), Value: value}
+	if seq == 0 {
+		v.Label, v.Place = s.sealPlace(kind, label)
+	}
+	return v
 }
 
 // logged waits until a value of a handle is in the log.
@@ -222,7 +226,10 @@ func (s *Service) LogEntry(ctx context.Context, r *proto.LogEntryRequest) (*prot
 // prove returns the values of a label that stand in one version of the map,
 // and the proof of them: of none, if the label is not there.
 func (s *Service) prove(ctx context.Context, kind kt.MapKind, label []byte, at uint64) (values [][]byte, p proto.LogProof, err error) {
-	x, pi := s.log.Index(kind, label)
+	x, pi, err := s.place(ctx, kind, label)
+	if err != nil {
+		return nil, p, err
+	}
 	m, n := s.log.Prove(x)
 	if at != 0 {
 		if m, err = s.log.ProveAt(x, at); err != nil {

@@ -193,6 +193,10 @@ var Annotations = []Table{
 		{"value", "what the log commits to, such as a link", plain, "public keys of devices and when they were added or revoked"},
 		{"epoch", "whether it is in the log", plain, "about when it was added"},
 	}},
+	{"label", Keep{Rule: "as long as what the log keeps under it", Key: []string{"lookup"}}, []Field{
+		{"lookup", "finds a label's place in the log", keyed, "with the operator's key, that a name already known is in the log"},
+		{"place", "index and VRF proof, which would let anybody with the disk try names: sealed", operator, "with the operator's key, which values of the log are of a name already known"},
+	}},
 	{"epoch", Keep{Rule: "for ever: the log is append-only", Key: []string{"n"}}, []Field{
 		{"n", "order of the log", plain, "public"},
 		{"record", "the log's leaf", plain, "public: time, number of accounts, hashes"},

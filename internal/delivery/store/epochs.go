@@ -1,6 +1,10 @@
 package store
 
-import "context"
+import (
+	"context"
+
+	"codeberg.org/huis/huis/internal/proto"
+)
 
 // LogValue is a new value of a label of the map, on its way into the log. The
 // fields are those of package kt; this one keeps them.
@@ -11,6 +15,11 @@ type LogValue struct {
 	Opening    [16]byte
 	Commitment [32]byte
 	Value      []byte
+
+	// Of the first value of a label: where in the map that label is, sealed, and
+	// the keyed hash by which it is found. They are kept once, not read back.
+	Label proto.Hash
+	Place []byte
 }
 
 // LogEpoch is one epoch of the log: its record and its batch, encoded.
@@ -48,4 +57,8 @@ type Epochs interface {
 	// Values returns at most max values of an index from seq from on, pending
 	// ones too.
 	Values(ctx context.Context, index [32]byte, from uint32, max int) ([]LogValue, error)
+
+	// Place returns the Place that came with a label's first value, nil if none
+	// did. Nothing is kept of the question.
+	Place(ctx context.Context, label proto.Hash) ([]byte, error)
 }

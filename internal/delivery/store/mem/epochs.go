@@ -77,8 +77,22 @@ func (s *Store) AddValue(_ context.Context, v store.LogValue) error {
 
 func (s *Store) addValues(values []store.LogValue) {
 	for _, v := range values {
-		s.values[v.Index] = append(s.values[v.Index], logValue{LogValue: v})
+		s.addValue(v, false)
 	}
+}
+
+func (s *Store) addValue(v store.LogValue, taken bool) {
+	if v.Place != nil && s.places[v.Label] == nil {
+		s.places[v.Label] = v.Place
+	}
+	v.Label, v.Place = proto.Hash{}, nil
+	s.values[v.Index] = append(s.values[v.Index], logValue{LogValue: v, taken: taken})
+}
+
+// Place implements store.Epochs.
+func (s *Store) Place(_ context.Context, label proto.Hash) ([]byte, error) {
+	defer s.lock()()
+	return s.places[label], nil
 }
 
 // Values implements store.Epochs.

@@ -32,6 +32,7 @@ type Store struct {
 	settings      map[string][]byte
 	epochs        []store.LogEpoch
 	values        map[[32]byte][]logValue
+	places        map[proto.Hash][]byte
 }
 
 var _ store.Store = (*Store)(nil)
@@ -79,7 +80,7 @@ func New() *Store {
 		tickets: map[proto.Hash]ticket{}, packages: map[store.Inbox][]store.KeyPackage{},
 		lastResort: map[store.Inbox]store.KeyPackage{}, items: map[proto.InboxItemID]item{},
 		blobs: map[proto.BlobID]*blob{}, pins: map[pinKey]store.Day{}, accounts: map[proto.AccountID]*account{},
-		invites: map[proto.Hash]store.Invite{}, settings: map[string][]byte{}, values: map[[32]byte][]logValue{},
+		invites: map[proto.Hash]store.Invite{}, settings: map[string][]byte{}, values: map[[32]byte][]logValue{}, places: map[proto.Hash][]byte{},
 	}
 }
 

@@ -50,7 +50,7 @@ func (s *Store) GiveBackValues(_ context.Context, values []store.LogValue, _ []u
 func (s *Store) giveBackValues(values []store.LogValue) {
 	for _, v := range values {
 		if int(v.Seq) == len(s.values[v.Index]) {
-			s.values[v.Index] = append(s.values[v.Index], logValue{LogValue: v, taken: true})
+			s.addValue(v, true)
 		}
 	}
 }

@@ -100,7 +100,26 @@ func (s *Store) AddValue(ctx context.Context, v store.LogValue) error {
 	})
 }
 
+// Place implements store.Epochs.
+func (s *Store) Place(ctx context.Context, label proto.Hash) (place []byte, err error) {
+	err = s.read(ctx, func(q querier) error {
+		_, err := one(q, []any{&place}, "SELECT place FROM label WHERE lookup = $1", label)
+		return err
+	})
+	return place, err
+}
+
+func insertPlace(t *tx, v store.LogValue) error {
+	if v.Place == nil {
+		return nil
+	}
+	return t.run("INSERT INTO label (lookup, place) VALUES ($1, $2) ON CONFLICT (lookup) DO NOTHING", v.Label, v.Place)
+}
+
 func insertValue(t *tx, v store.LogValue) error {
+	if err := insertPlace(t, v); err != nil {
+		return err
+	}
 	return t.run("INSERT INTO log_value (idx, seq, kind, opening, commitment, value, epoch) VALUES ($1, $2, $3, $4, $5, $6, $7)",
 		v.Index, v.Seq, v.Kind, v.Opening[:], v.Commitment, v.Value, pendingEpoch)
 }

@@ -80,6 +80,9 @@ func (s *Store) GiveBackValues(ctx context.Context, values []store.LogValue, epo
 
 func giveBackValues(t *tx, values []store.LogValue, epochs []uint64) error {
 	for i, v := range values {
+		if err := insertPlace(t, v); err != nil {
+			return err
+		}
 		err := t.run(`INSERT INTO log_value (idx, seq, kind, opening, commitment, value, epoch)
 			VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (idx, seq) DO NOTHING`, v.Index, v.Seq, v.Kind, v.Opening[:], v.Commitment, v.Value, epochs[i])
 		if err != nil {

@@ -186,3 +186,8 @@ CREATE TABLE account_pin (
 ) WITHOUT ROWID;
 
 CREATE INDEX account_pin_blob ON account_pin (blob);
+
+CREATE TABLE label (
+	lookup BLOB NOT NULL PRIMARY KEY,
+	place  BLOB NOT NULL
+) WITHOUT ROWID;

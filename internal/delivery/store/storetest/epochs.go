@@ -53,7 +53,36 @@ func testEpochs(w *World) {
 	if one, _ := w.Store.Epochs(w.Ctx, 1, 9); len(one) != 1 {
 		w.T.Errorf("%d epochs from 1", len(one))
 	}
+	testPlaces(w)
 	if v, err := w.Store.Values(w.Ctx, x, 1, 9); err != nil || len(v) != 1 || string(v[0].Value) != "second" {
 		w.T.Errorf("%v, %v", v, err)
+	}
+}
+
+func testPlaces(w *World) {
+	want := func(label byte, want string) {
+		w.T.Helper()
+		if p, err := w.Store.Place(w.Ctx, proto.Hash{label}); err != nil || string(p) != want {
+			w.T.Errorf("place %q, want %q, %v", p, want, err)
+		}
+	}
+	v := store.LogValue{Index: [32]byte{11}, Value: []byte("first"), Label: proto.Hash{1}, Place: []byte("sealed")}
+	want(1, "")
+	w.Must(w.Store.AddValue(w.Ctx, v))
+	want(1, "sealed")
+	second := v
+	second.Seq, second.Value, second.Place = 1, []byte("second"), []byte("sealed again")
+	w.Must(w.Store.AddValue(w.Ctx, second))
+	want(1, "sealed") // kept once
+	second.Label, second.Value = proto.Hash{2}, []byte("other")
+	w.Refused(w.Store.AddValue(w.Ctx, second), proto.Conflict)
+	want(2, "") // of what was refused nothing
+	back := store.LogValue{Index: [32]byte{12}, Label: proto.Hash{3}, Place: []byte("given back")}
+	for range 2 {
+		w.Must(w.Store.GiveBackValues(w.Ctx, []store.LogValue{back}, []uint64{0}))
+	}
+	want(3, "given back")
+	if all, err := w.Store.Values(w.Ctx, v.Index, 0, 9); err != nil || len(all) != 2 || all[0].Place != nil || all[0].Label != (proto.Hash{}) {
+		w.T.Errorf("%v, %v", all, err)
 	}
 }

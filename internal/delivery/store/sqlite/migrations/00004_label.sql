@@ -1,0 +1,5 @@
+-- +goose Up
+CREATE TABLE label (
+	lookup BLOB NOT NULL PRIMARY KEY,
+	place  BLOB NOT NULL
+) WITHOUT ROWID;
