@@ -122,6 +122,7 @@ func (p *Policy) checkNames() error {
 		}
 		known[w.Name] = true
 	}
+	grouped := map[string]bool{} // one in two groups would make quorums less than Fewest says
 	for _, g := range p.Groups {
 		if g.Name == "" || known[g.Name] || g.Threshold == 0 || int(g.Threshold) > len(g.Members) {
 			return invalid("policy", "group %q needs %d of %d members", g.Name, g.Threshold, len(g.Members))
@@ -130,6 +131,10 @@ func (p *Policy) checkNames() error {
 			if m == QuorumNone || !known[m] || slices.Contains(g.Members[:i], m) {
 				return invalid("policy", "group %q has member %q twice or too early", g.Name, m)
 			}
+			if grouped[m] {
+				return invalid("policy", "%q is a member of two groups", m)
+			}
+			grouped[m] = true
 		}
 		known[g.Name] = true
 	}
@@ -160,8 +165,7 @@ func (p *Policy) Satisfied(s []CosignedBy, now time.Time, maxAge time.Duration) 
 	return p.Quorum != QuorumNone && have[p.Quorum]
 }
 
-// Fewest returns the least number of witnesses that can make the quorum, counted
-// as if no witness stood in two groups.
+// Fewest returns the least number of witnesses that can make the quorum.
 func (p *Policy) Fewest() int {
 	cost := map[string]int{QuorumNone: 0}
 	for _, w := range p.Witnesses {

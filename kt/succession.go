@@ -58,6 +58,13 @@ func (p *Succession) Verify(log NoteKey) (former []AccountID, err error) {
 	if err != nil || early == nil {
 		return nil, noProof("the earlier map does not have the name")
 	}
+	if int64(early.Seq) >= int64(len(p.Values)) {
+		return nil, noProof("the later map has fewer values than the earlier one")
+	}
+	had, err := LabelHead(MapLabel(KindAccount, []byte(p.Handle)), p.Then.Openings[:early.Seq+1], p.Values[:early.Seq+1])
+	if err != nil || had != early.Head {
+		return nil, noProof("the later values do not go on from the earlier ones")
+	}
 	n, err := VerifyName(p.Values)
 	if err != nil {
 		return nil, err

@@ -109,6 +109,7 @@ var checks = map[string]func(input) (input, error){
 	"policy":      checkPolicy,
 	"quorum":      checkQuorum,
 	"evidence":    checkEvidence,
+	"succession":  checkSuccession,
 }
 
 func checkChain(in input) (input, error) {
@@ -264,6 +265,23 @@ func checkEvidence(in input) (input, error) {
 		return nil, err
 	}
 	return input{"kind": kind, "key": log.LogText()}, nil
+}
+
+func checkSuccession(in input) (input, error) {
+	log, err := ParseLogKey(in.text("log_key"))
+	if err != nil {
+		return nil, err
+	}
+	var p Succession
+	if err := wire.Decode(in.bytes("proof"), p.Wire); err != nil {
+		return nil, err
+	}
+	former, err := p.Verify(log)
+	var by []any
+	for _, a := range former {
+		by = append(by, a.Hex())
+	}
+	return input{"former": by}, err
 }
 
 // encode is how the files are written: one case a line.

@@ -32,6 +32,7 @@ func makeVectors(t *testing.T) map[string][]vector {
 	m.keys()
 	m.policies()
 	m.evidence()
+	m.handovers()
 	return m.all
 }
 

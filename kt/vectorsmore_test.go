@@ -56,8 +56,11 @@ func (m *maker) policies() {
 		"group of itself":     func(q *Policy) { q.Groups[0].Members = []string{"peers", "w2"} },
 		"group of none":       func(q *Policy) { q.Groups[0].Members = []string{QuorumNone, "w2"} },
 		"member twice":        func(q *Policy) { q.Groups[0].Members = []string{"w2", "w2"} },
-		"threshold of zero":   func(q *Policy) { q.Groups[0].Threshold = 0 },
-		"threshold too high":  func(q *Policy) { q.Groups[0].Threshold = 3 },
+		"one in two groups": func(q *Policy) {
+			q.Groups = []WitnessGroup{{Name: "a", Threshold: 1, Members: []string{"w1", "w2"}}, {Name: "b", Threshold: 1, Members: []string{"w1", "w3"}}, {Name: "all", Threshold: 2, Members: []string{"a", "b"}}}
+		},
+		"threshold of zero":  func(q *Policy) { q.Groups[0].Threshold = 0 },
+		"threshold too high": func(q *Policy) { q.Groups[0].Threshold = 3 },
 	}) {
 		m.refused("policy", "K-701", "policy", name, of(&first, follow(change)))
 	}

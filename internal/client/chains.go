@@ -172,8 +172,11 @@ func (c *Client) freshChain(ctx context.Context, a proto.AccountID, maxAge time.
 // have been faster.
 func (c *Client) refreshChain(ctx context.Context, a proto.AccountID) error {
 	err := c.fetchChain(ctx, a)
-	if errors.Is(err, errBehind) {
+	if errors.Is(err, errBehind) || errors.Is(err, errStale) {
 		err = c.fetchChain(ctx, a)
+	}
+	if errors.Is(err, errStale) {
+		return c.stale(ctx, a)
 	}
 	if !errors.Is(err, errBehind) {
 		return err
@@ -182,6 +185,20 @@ func (c *Client) refreshChain(ctx context.Context, a proto.AccountID) error {
 		Reason: "the server's log lacks device keys that this device has verified",
 		Fix:    "ask the person by another way which devices are theirs, and tell the server's operator",
 	}
+}
+
+// stale says that the server shows less of an account than the log has.
+func (c *Client) stale(ctx context.Context, a proto.AccountID) error {
+	return c.step(ctx, func(t *tx) error {
+		name, err := t.knownName(a)
+		if err != nil {
+			return err
+		}
+		if name == "" {
+			name = t.handleOf(a)
+		}
+		return staleError(name)
+	})
 }
 
 func (c *Client) fetchChain(ctx context.Context, a proto.AccountID) error {
@@ -213,6 +230,9 @@ func (c *Client) takeChain(ctx context.Context, a proto.AccountID, k logKeys, go
 	err := c.step(ctx, func(t *tx) error {
 		unvouched = nil
 		leaf, err := t.checkLogged(k, got)
+		if err == nil {
+			err = t.checkShown(a, got.Handle, leaf)
+		}
 		if err == nil {
 			unvouched, err = t.keepName(a, got, leaf)
 		}
@@ -354,6 +374,10 @@ var errRevoked = errors.New("a revoked device has to be removed first")
 // whose keys do not stand in its account's chain, or one that is revoked
 // (protocol, sections 1 and 7).
 func (t *tx) proven(cv *conversation) error {
+	hidden, err := t.anyWithheld()
+	if err != nil {
+		return err
+	}
 	for _, m := range cv.group.Members() {
 		s, who, err := t.standing(&m)
 		if err != nil {
@@ -367,6 +391,12 @@ func (t *tx) proven(cv *conversation) error {
 			return errRevoked
 		case kt.Unproven:
 			return unprovenError(t.handleOf(who.Account), who.Device)
+		}
+		if !hidden {
+			continue
+		}
+		if err := t.withheldFrom(who.Account); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -125,6 +125,8 @@ type wireTo struct {
 	before, after func(proto.Method) error
 	// tamper may change an answer.
 	tamper func(proto.Method, proto.Message)
+	// deny, if set, may refuse a request by what it asks.
+	deny func(proto.Message) error
 }
 
 func (n *wireTo) hooks() (before, after func(proto.Method) error, tamper func(proto.Method, proto.Message)) {
@@ -143,6 +145,14 @@ func (n *wireTo) Call(ctx context.Context, _ Lane, m proto.Method, req, resp pro
 	before, after, tamper := n.hooks()
 	if before != nil {
 		if err := before(m); err != nil {
+			return err
+		}
+	}
+	n.mu.Lock()
+	deny := n.deny
+	n.mu.Unlock()
+	if deny != nil {
+		if err := deny(req); err != nil {
 			return err
 		}
 	}

@@ -179,19 +179,15 @@ const maxLookBack = 1000
 // name is the record as package kt judges it.
 func (t *tx) name(r *nameRecord) (*kt.Name, error) {
 	n := &kt.Name{Values: int(r.Seq) + 1}
-	w, err := t.witnessing()
-	if err != nil {
-		return nil, err
-	}
 	for _, h := range r.Holders {
 		chain, _, err := t.chain(h.Account)
 		if err != nil {
 			return nil, err
 		}
 		k := kt.Holder{Chain: chain, First: h.First, Veto: h.Veto}
-		if h.Seen != 0 && !w.wanted() {
-			// Nobody beside the server vouches for its times: days that passed
-			// while this device was away may have been made up.
+		if h.Seen != 0 {
+			// Witnesses vouch for what the log says, not for the times in it:
+			// days that passed while this device did not look may be made up.
 			k.Seen = time.Unix(int64(h.Seen), 0)
 		}
 		n.Holders = append(n.Holders, k)
@@ -391,10 +387,12 @@ func (t *tx) mayTakeKeysOf(a proto.AccountID) error {
 	if err != nil || me.Account == a {
 		return err
 	}
-	base := bareName(handle)
-	r, err := t.nameRecord(base)
+	r, err := t.recordOf(a)
 	if err != nil {
 		return err
+	}
+	if _, hidden, err := t.withheld(r.Handle); err != nil || hidden {
+		return errors.Join(err, staleError(r.Handle))
 	}
 	if i := r.find(a); i < 0 {
 		return &SafetyError{
@@ -407,7 +405,7 @@ func (t *tx) mayTakeKeysOf(a proto.AccountID) error {
 	} else if h.Owner != i {
 		return &SafetyError{Reason: fmt.Sprintf("the account @%s does not have the name @%s, or not yet", handle, r.Handle), Fix: pendingFix(r.Handle)}
 	}
-	return t.settledName(base)
+	return t.settledName(r.Handle)
 }
 
 // mayTakeKeysOfAll is mayTakeKeysOf for several accounts.
@@ -484,6 +482,15 @@ func (c *Client) followNames(ctx context.Context) error {
 		case e != nil:
 			return e
 		}
+	}
+	if err == nil {
+		err = c.step(ctx, func(t *tx) error {
+			alarm, err := t.noteWithheld()
+			if alarm != nil && len(found) == 0 {
+				found = append(found, alarm)
+			}
+			return err
+		})
 	}
 	if err == nil {
 		err = c.confirmNames(ctx)

@@ -75,25 +75,38 @@ func (t *tx) epochsTo(size uint64) (all []logEpoch, err error) {
 // device has verified. The proof is complete if the server gives out what its
 // new checkpoint stands for; and without that it has two signed checkpoints.
 func (c *Client) forked(ctx context.Context, k logKeys, known logHead, checkpoint []byte, now kt.TreeHead) error {
+	const reason = "the server's log was rewritten: it does not continue the log this device has verified"
+	if err := c.raiseLog(ctx, reason); err != nil {
+		return err
+	}
 	proof := kt.SplitView{A: kt.Sighting{Checkpoint: known.Checkpoint}, B: kt.Sighting{Checkpoint: checkpoint}}
 	if now.Size != known.Size {
 		if own, err := c.ownEpochs(ctx, known.Size); err == nil {
 			c.firstDifference(ctx, &proof, own, now.Size)
 		}
 	}
-	return c.distrustProved(ctx, "the server's log was rewritten: it does not continue the log this device has verified", k, &proof)
+	return c.distrustProved(ctx, reason, k, &proof)
 }
+
+// maxProof bounds of how many epochs a server may make a device prove that its
+// log is another one.
+const maxProof = 1 << 17
 
 // firstDifference completes the proof by the first epoch the two logs do not
 // have in common.
 func (c *Client) firstDifference(ctx context.Context, proof *kt.SplitView, own []logEpoch, size uint64) {
 	var theirs []logEpoch
+	if size > maxProof {
+		return
+	}
 	for uint64(len(theirs)) < size {
 		page, err := c.logPage(ctx, uint64(len(theirs)), size)
 		if err != nil {
 			return
 		}
-		theirs = append(theirs, page...)
+		for _, e := range page {
+			theirs = append(theirs, logEpoch{Record: e.Record})
+		}
 	}
 	for n := range min(len(own), len(theirs)) {
 		if own[n].Record == theirs[n].Record {
@@ -112,6 +125,9 @@ func (c *Client) firstDifference(ctx context.Context, proof *kt.SplitView, own [
 // last of news.
 func (c *Client) falseEpoch(ctx context.Context, k logKeys, news []logEpoch, breach error) error {
 	reason := "the server's log breaks its own rules: " + breach.Error()
+	if err := c.raiseLog(ctx, reason); err != nil {
+		return err
+	}
 	epochs, err := c.ownEpochs(ctx, news[0].Record.N)
 	if err != nil {
 		return c.distrustLog(ctx, reason, nil)

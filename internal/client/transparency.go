@@ -219,11 +219,11 @@ func (c *Client) syncEpochs(ctx context.Context) error {
 	if kt.CheckConsistency(ktHashes(got.Consistency), head.Size, head.Root, signed.Size, signed.Root) != nil {
 		return c.forked(ctx, k, head, got.Checkpoint, signed.TreeHead)
 	}
-	c.logLooked()
 	epochs, err := c.replayTo(ctx, k, &r, signed.Size)
 	if err != nil {
 		return err
 	}
+	c.logLooked()
 	if r.Root() != signed.Root {
 		return c.distrustLog(ctx, "the server's log does not consist of the epochs it gives out", nil)
 	}
@@ -321,10 +321,7 @@ func (c *Client) distrustProved(ctx context.Context, reason string, k logKeys, p
 
 // distrustLog keeps the alarm, and the proof if there is one.
 func (c *Client) distrustLog(ctx context.Context, reason string, proof []byte) error {
-	err := c.step(ctx, func(t *tx) error {
-		t.put("translog/alarm", []byte(reason))
-		return nil
-	})
+	err := c.raiseLog(ctx, reason)
 	alarm := &SafetyError{Reason: reason, Fix: "no new device or person is accepted; compare with others, and talk to the server's operator"}
 	if err != nil {
 		return errors.Join(alarm, err)
@@ -333,4 +330,13 @@ func (c *Client) distrustLog(ctx context.Context, reason string, proof []byte) e
 		proof = c.logReport(ctx, reason)
 	}
 	return c.keepLogProof(ctx, alarm, proof)
+}
+
+// raiseLog keeps the alarm alone: before the server is asked for anything that
+// may prove it, and may take its time.
+func (c *Client) raiseLog(ctx context.Context, reason string) error {
+	return c.step(ctx, func(t *tx) error {
+		t.put("translog/alarm", []byte(reason))
+		return nil
+	})
 }

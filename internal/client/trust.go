@@ -416,11 +416,21 @@ func (t *tx) eventsOf(a proto.AccountID) ([]TrustEvent, error) {
 
 // recordOf returns the record of the name an account has, had or asks for.
 func (t *tx) recordOf(a proto.AccountID) (nameRecord, error) {
-	r, err := t.nameRecord(bareName(t.handleOf(a)))
+	name := t.handleOf(a)
+	r, err := t.nameRecord(bareName(name))
 	if err != nil || r.find(a) >= 0 {
 		return r, err
 	}
-	return nameRecord{}, nil
+	if bareName(name) == name {
+		return nameRecord{}, nil
+	}
+	all, err := t.nameRecords() // the handle was cut to make room
+	for i := range all {
+		if all[i].find(a) >= 0 {
+			return all[i], err
+		}
+	}
+	return nameRecord{}, err
 }
 
 // trustOf is the state of an account in short, for lists: it does not look for
@@ -465,6 +475,11 @@ func (t *tx) nameWarnings() (all []string, err error) {
 	}
 	for i := range records {
 		r := &records[i]
+		if _, hidden, err := t.withheld(r.Handle); err != nil {
+			return nil, err
+		} else if hidden {
+			all = append(all, staleError(r.Handle).(*SafetyError).Reason)
+		}
 		if len(r.Holders) < 2 {
 			continue
 		}
