@@ -130,7 +130,18 @@ func (k *backupCommand) Run(e *env) error {
 	if !m.OperatorKey {
 		e.note("huis: note: the operator's key is not in the data folder, so it is not in the backup: keep a copy of it")
 	}
-	return e.print(m, "%s: %s, %d files, in %.1f s\nto see that it can be put back: huis restore --drill %s", m.File, size(m.Bytes), m.Blobs, m.Seconds, m.File)
+	return e.print(m, "%s: %s, %d files, in %.1f s\nto see that it can be put back: huis restore --drill %s%s", m.File, size(m.Bytes), m.Blobs, m.Seconds, m.File, k.flag())
+}
+
+// flag is the option that names the same secret again.
+func (s *backupSecret) flag() string {
+	switch {
+	case s.Key != "":
+		return " --key " + s.Key
+	case s.PassphraseFile != "":
+		return " --passphrase-file " + s.PassphraseFile
+	}
+	return ""
 }
 
 // restoreCommand puts a backup back, or tries whether it could be.

@@ -122,6 +122,9 @@ func (o *serveOutput) tell(ev serve.Event) error {
 		}
 		text += o.invitation(ev.Invite)
 		if ev.Web != "" {
+			if ev.Invite == "" {
+				text += "\n"
+			}
 			text += "In a browser on this computer:\n\n    " + ev.Web + "\n\n"
 		}
 	case "certificate":
