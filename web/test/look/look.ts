@@ -6,7 +6,8 @@ import App from '../../src/pages/App.svelte';
 import { start } from '../../src/start';
 import { app } from '../../src/state/app.svelte';
 import { alarm, long, world } from '../scenes';
-import { FakeCore } from '../fake';
+import { FakeCore, message } from '../fake';
+import { timeline } from '../../src/state/timeline.svelte';
 
 const scene = new URLSearchParams(location.search).get('scene') ?? 'world';
 const core = scene === 'empty' || scene === 'new' ? new FakeCore() : world();
@@ -14,7 +15,13 @@ if (scene === 'alarm') alarm(core);
 if (scene === 'long') long(core, 100_000);
 if (scene === 'new') core.state = { ...core.state, phase: 'new' };
 if (scene === 'offline') core.status = { ...core.status, online: false, outbox: 2 };
-Object.assign(globalThis, { core, app });
+// For the test of scrolling: everything at once, and one message more.
+const loadAll = () => {
+  timeline.messages = core.messages['Archive'] ?? [];
+  timeline.earlier = false;
+};
+const arrive = () => core.arrive(message('Archive', 'ines', 'one more', { seq: 200_001 }));
+Object.assign(globalThis, { core, app, loadAll, arrive });
 
 await start();
 mount(App, { target: document.getElementById('app')! });
