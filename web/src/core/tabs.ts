@@ -41,10 +41,13 @@ class Tab implements Port {
     return new Promise((resolve, reject) => {
       this.#settle = (error) => (error ? reject(error) : resolve());
       this.#channel.onmessage = (m: MessageEvent<Word>) => this.#hear(m.data);
-      // Held as long as the tab lives: others see by it that the tab is gone.
-      void navigator.locks.request(`huis-tab-${this.#me}`, () => new Promise<never>(() => {}));
-      void navigator.locks.request(lockName, () => this.#take());
-      this.#greet();
+      // Held as long as the tab lives: others see by it that the tab is gone. Before it
+      // is held nobody may hear of this tab, or they would take it for gone.
+      void navigator.locks.request(`huis-tab-${this.#me}`, () => {
+        void navigator.locks.request(lockName, () => this.#take());
+        this.#greet();
+        return new Promise<never>(() => {});
+      });
     });
   }
 
