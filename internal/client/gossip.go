@@ -19,7 +19,7 @@ import (
 // server cannot change it: originID ‖ size ‖ root, 44 bytes. A server that shows
 // two logs is found by the first message between people it shows them to.
 //
-//	translog/heard/SIZE              heardRoot, of a size this device has yet to see
+//	translog/heard/ACCOUNT           heardRoot, of the least size this device has yet to see
 //	translog/note/SIZE               heardNote, of such a size
 //	translog/owed/CONVERSATION       size in doubt; somebody there was shown another log
 //	translog/answered/CONVERSATION   Unix seconds of the last answer
@@ -28,9 +28,10 @@ import (
 //	translog/proved                  a proof of two logs has been kept
 //	translog/alarmfile               where the proof or report of the alarm is
 
-// Bounds of what is kept of sizes not seen yet.
+// Bounds of what is kept of sizes not seen yet. Of one account it is one root, so
+// that nobody leaves no room for what others say.
 const (
-	maxHeard = 64
+	maxHeard = 256
 	maxNotes = 16
 )
 
@@ -40,6 +41,7 @@ const withheldAfter = 24 * time.Hour
 
 // heardRoot is what a message's sender said of the log.
 type heardRoot struct {
+	Size uint64
 	Root kt.Hash
 	From proto.AccountID
 	In   proto.ConversationID
@@ -47,6 +49,7 @@ type heardRoot struct {
 
 func (h *heardRoot) wire(c *wire.Codec) {
 	formatVersion(c)
+	wire.Uint64(c, &h.Size)
 	wire.Fixed(c, h.Root[:])
 	h.From.Wire(c)
 	h.In.Wire(c)
@@ -117,12 +120,34 @@ func (t *tx) hearGossip(conv proto.ConversationID, from member, o *content.Opene
 	if known {
 		return t.compareRoots(conv, from.Account, size, own, root)
 	}
-	heard, err := t.list("translog/heard/", "", maxHeard)
-	if err == nil && len(heard) < maxHeard && size > 0 {
-		h := heardRoot{Root: root, From: from.Account, In: conv}
-		return t.save(fmt.Sprintf("translog/heard/%016x", size), h.wire)
+	if size == 0 {
+		return nil
 	}
-	return err
+	return t.keepHeard(&heardRoot{Size: size, Root: root, From: from.Account, In: conv})
+}
+
+const heardPrefix = "translog/heard/"
+
+// keepHeard keeps what an account said of a size this device has yet to see:
+// the one it will see first.
+func (t *tx) keepHeard(h *heardRoot) error {
+	name := heardPrefix + h.From.Hex()
+	b, err := t.get(name)
+	if err != nil {
+		return err
+	}
+	var old heardRoot
+	if b != nil {
+		if err := wire.Decode(b, old.wire); err != nil || old.Size <= h.Size {
+			return err
+		}
+		return t.save(name, h.wire)
+	}
+	heard, err := t.list(heardPrefix, "", maxHeard)
+	if err != nil || len(heard) == maxHeard {
+		return err
+	}
+	return t.save(name, h.wire)
 }
 
 // hearNote compares a checkpoint the server signed for somebody else.
@@ -260,24 +285,23 @@ func (c *Client) settleGossip(ctx context.Context) error {
 }
 
 func (t *tx) settleHeard() error {
-	heard, err := t.list("translog/heard/", "", 0)
+	heard, err := t.list(heardPrefix, "", 0)
 	if err != nil {
 		return err
 	}
 	for _, r := range heard {
-		var size uint64
 		var h heardRoot
-		if _, err := fmt.Sscanf(strings.TrimPrefix(r.Key, "translog/heard/"), "%016x", &size); err != nil || wire.Decode(r.Value, h.wire) != nil {
+		if wire.Decode(r.Value, h.wire) != nil {
 			t.del(r.Key)
 			continue
 		}
-		own, known, err := t.rootAt(size)
+		own, known, err := t.rootAt(h.Size)
 		if err != nil {
 			return err
 		}
 		if known {
 			t.del(r.Key)
-			if err := t.compareRoots(h.In, h.From, size, own, h.Root); err != nil {
+			if err := t.compareRoots(h.In, h.From, h.Size, own, h.Root); err != nil {
 				return err
 			}
 		}

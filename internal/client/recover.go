@@ -207,7 +207,7 @@ func (c *Client) askRecovery(ctx context.Context, key kt.RecoveryKey, link []byt
 			page.Links = append(got.Links, page.Links...)
 		}
 		got = page
-		if n < proto.MaxLinks {
+		if n < proto.MaxLinks || len(got.Links) > kt.MaxLinks {
 			break
 		}
 	}

@@ -1,9 +1,11 @@
 package client
 
 import (
+	"encoding/binary"
 	"testing"
 	"time"
 
+	"codeberg.org/huis/huis/internal/client/content"
 	"codeberg.org/huis/huis/internal/proto"
 	"codeberg.org/huis/huis/kt"
 )
@@ -142,5 +144,80 @@ func TestDaysMadeUpInFrontOfWitnessesShortenNothing(t *testing.T) {
 	_ = carol.Sync(t.Context())
 	if got := carol.trust("bob"); got.State != TrustStop {
 		t.Errorf("carol takes the new account at once: %s", got.State)
+	}
+}
+
+// TestAMemberDoesNotSilenceTheOthersWords: somebody names sizes of the log that
+// it will never have, until there is no room for what others say.
+func TestAMemberDoesNotSilenceTheOthersWords(t *testing.T) {
+	w := newWorld(t)
+	bob := w.person("bob")
+	if err := bob.lookAtLog(); err != nil {
+		t.Fatal(err)
+	}
+	hear := func(from byte, ahead uint64, root byte) {
+		t.Helper()
+		err := bob.step(t.Context(), func(tx *tx) error {
+			h, err := tx.logHead()
+			if err != nil {
+				return err
+			}
+			own, err := tx.logGossip()
+			if err != nil {
+				return err
+			}
+			binary.BigEndian.PutUint64(own[4:], h.Size+ahead)
+			own[12] ^= root
+			who := member{Account: proto.AccountID{from}}
+			return tx.hearGossip(proto.ConversationID{}, who, &content.Opened{Envelope: content.Envelope{Checkpoint: own}})
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range uint64(2 * maxHeard) {
+		hear(1, 1<<40+i, 1)
+	}
+	hear(2, 1, 1) // certainly not the next root
+	hear(2, 9, 2) // and what is said later does not replace it
+	w.person("carol")
+	if err := bob.lookAtLog(); err != nil {
+		t.Fatal(err)
+	}
+	wantStop(t, bob.Sync(t.Context()), "two logs")
+}
+
+// TestAnAlarmIsKeptBeforeItsProofIsAskedFor: a server that rewrote its log may
+// answer that question slowly, or without end.
+func TestAnAlarmIsKeptBeforeItsProofIsAskedFor(t *testing.T) {
+	w := newWorld(t)
+	w.person("alice")
+	bob := w.person("bob")
+	if err := bob.lookAtLog(); err != nil {
+		t.Fatal(err)
+	}
+	other := newWorldOf(t, w.key)
+	other.person("mallory")
+	other.person("bob")
+	other.person("carol") // the two logs are of two sizes
+	asked, kept := false, false
+	bob.net.set(func(n *wireTo) {
+		n.w = other
+		n.deny = func(m proto.Message) error {
+			if _, ok := m.(*proto.LogEpochsRequest); ok {
+				asked = true
+				b, err := bob.store.Get(t.Context(), "translog/alarm")
+				kept = err == nil && b != nil
+				return ErrUnreachable
+			}
+			return nil
+		}
+	})
+	wantLogAlarm(t, bob.lookAtLog(), "rewritten")
+	if asked && !kept {
+		t.Error("the server is asked for the proof before the alarm is kept")
+	}
+	if !asked {
+		t.Error("no proof was asked for")
 	}
 }

@@ -263,6 +263,9 @@ func (s *Service) GiveAccount(ctx context.Context, r *proto.GiveAccountRequest) 
 	if err != nil || s.log.Known(x) && !s.lacks(x, len(there)) {
 		return &proto.Empty{}, err // nothing is missing
 	}
+	if !s.log.Known(x) { // before the whole log is searched for it
+		return nil, proto.Refuse(proto.Forbidden)
+	}
 	values := s.values(r.Handle, r.Links, 0)
 	taken, err := s.vouched(ctx, kt.MapLabel(kt.KindAccount, []byte(r.Handle)), x, r.Links, values)
 	if err != nil {
