@@ -115,9 +115,8 @@ func (f *figure) day(t testing.TB, w *world) {
 	bytes := 0
 	for i := range epochs {
 		batch := w.updates(m, 100+i, k)
-		var record kt.EpochRecord
 		w.replay = r
-		record, m = w.record(m, batch)
+		record, _ := w.record(m, batch)
 		bytes += len(record.Encode()) + len(batch)*kt.BatchEntrySize
 		start := cpuTime()
 		next, err := r.Apply(record, batch)

@@ -174,8 +174,8 @@ func TestADamagedAuditSaysSo(t *testing.T) {
 		bad[i] ^= 1
 		write(t, dir, "epochs", bad)
 		if b, err := Open(dir, keys, auditSigner); err == nil {
-			t.Fatalf("byte %d does not matter", i)
 			_ = b.Close()
+			t.Fatalf("byte %d does not matter", i)
 		}
 	}
 	write(t, dir, "epochs", good)

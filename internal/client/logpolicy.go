@@ -337,20 +337,6 @@ func (t *tx) lastDistinguished() (r kt.EpochRecord, found bool, err error) {
 	return e.Record, found, err
 }
 
-// distinguishedBefore returns the distinguished epoch before epoch n, which is
-// how one walks back through the days.
-func (t *tx) distinguishedBefore(n uint64) (r kt.EpochRecord, found bool, err error) {
-	if n == 0 {
-		return r, false, nil
-	}
-	e, found, err := t.logEpochAt(n - 1)
-	if err != nil || !found {
-		return r, found, err
-	}
-	e, found, err = t.logEpochAt(e.Record.LastDistinguished)
-	return e.Record, found, err
-}
-
 // tellPolicyNews keeps for whoever uses this device that another policy counts
 // now than before, until they look at it.
 func (t *tx) tellPolicyNews(p *policyChain, before uint32) error {

@@ -208,14 +208,6 @@ func (t *tx) replayedTo(size uint64) (kt.Replay, error) {
 	return t.c.replayThen, nil
 }
 
-// witnessedEpoch tells whether epoch n is in the part of the log that has, or
-// had, the quorum of the policy in force; without such a policy every epoch
-// this device has replayed counts.
-func (t *tx) witnessedEpoch(n uint64) (bool, error) {
-	w, err := t.witnessing()
-	return err == nil && n < w.Head.Size, err
-}
-
 // policyNamed refuses new keys while the log lacks the policy an inviter named,
 // or holds one that the server does not show.
 func (t *tx) policyNamed() error {

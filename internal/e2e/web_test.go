@@ -45,11 +45,11 @@ func TestServedPagesAreThoseOfTheManifest(t *testing.T) {
 	}
 	origin := "http://" + u.Host
 	var config webapp.PageConfig
-	resp, b := page(t, origin, "", "/config.json")
+	_, b := page(t, origin, "", "/config.json")
 	if err := json.Unmarshal(b, &config); err != nil || !strings.HasPrefix(config.Server, s.URL+"#") {
 		t.Fatalf("config.json is %s (%v)", b, err)
 	}
-	resp, b = page(t, origin, "", config.Base+"manifest.json")
+	resp, b := page(t, origin, "", config.Base+"manifest.json")
 	sum := sha256.Sum256(decoded(t, resp, b))
 	if hex.EncodeToString(sum[:]) != config.Hash || !strings.Contains(resp.Header.Get("Cache-Control"), "immutable") {
 		t.Errorf("the manifest is %x, %v", sum, resp.Header)

@@ -251,6 +251,3 @@ func (o *Operator) pass(x *Exchange, empty func() proto.Message) error {
 	}
 	return nil
 }
-
-// refusal is what an error of the server's interface stands for.
-func refusal(err error) *proto.Error { return httpapi.Refusal(err) }

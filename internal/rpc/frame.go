@@ -32,9 +32,6 @@ type Frame struct {
 // full length fits.
 const maxHeader = 32 << 20
 
-// maxFrame bounds a frame, bytes included.
-const maxFrame = maxHeader + 4<<20
-
 var errFrame = errors.New("rpc: malformed frame")
 
 // Encode gives the frame as one message of a socket: the length of the JSON in

@@ -2,7 +2,6 @@ package sim
 
 import (
 	"context"
-	"fmt"
 	"strings"
 	"time"
 
@@ -116,6 +115,6 @@ func (p *play) day() {
 func (p *play) hasAll() {
 	p.t.Helper()
 	if p.Server.Waiting() {
-		p.t.Fatal(fmt.Sprintf("after %v the server still waits", p.Sched.Now().Sub(Start)))
+		p.t.Fatalf("after %v the server still waits", p.Sched.Now().Sub(Start))
 	}
 }
