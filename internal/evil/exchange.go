@@ -19,7 +19,6 @@ import (
 	"sync"
 	"time"
 
-	"codeberg.org/huis/huis/internal/httpapi"
 	"codeberg.org/huis/huis/internal/proto"
 )
 
