@@ -65,6 +65,8 @@ func formats() []coded {
 		format("invited", invited{Inviter: proto.AccountID{1}, Pin: PolicyPin{Hash: kt.Hash{3}}}, (*invited).wire),
 		format("policyNews", policyNews{Key: []byte{1}, Vouched: []kt.Hash{{2}}}, (*policyNews).wire),
 		format("fragmentPolicy", fragment{version: invitationVersionPolicy, pin: []byte{1}, policy: PolicyPin{Hash: kt.Hash{3}}}, (*fragment).wire),
+		format("fragmentReset", fragment{version: invitationVersionReset, pin: []byte{1}, reset: "bob"}, (*fragment).wire),
+		format("nameRecord", nameRecord{Handle: "bob", Seq: 1, Confirmed: true, Holders: []holderRecord{{First: 1, Veto: 2, Logged: 3, Seen: 4}}}, (*nameRecord).wire),
 		format("fragment", fragment{version: invitationVersion, pin: []byte{1}, expires: 4}, (*fragment).wire),
 	}
 }
