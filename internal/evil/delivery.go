@@ -16,8 +16,8 @@ import (
 func init() {
 	register(
 		Attack{
-			ID: "B-20/b", Name: "a message is delivered twice, stamped anew", Expected: Prevented,
-			Play: talk("begin", repeats), Hands: madeUp(replay),
+			ID: "B-20/b", Name: "a message is delivered twice, stamped anew", Expected: Evident,
+			Play: proved(talk("begin", repeats)), Hands: madeUp(replay),
 			Without: []Edit{noHeads,
 				{"mls/ratchet.go", "	r.Secret.zero()\n	r.Secret = next\n", "	if $W {\n		r.Skipped = append(r.Skipped, skippedKey{step.Generation, bytes.Clone(step.Key), bytes.Clone(step.Nonce)})\n	}\n	r.Secret.zero()\n	r.Secret = next\n"},
 				{"mls/ratchet.go", "	r.Skipped = slices.Delete(r.Skipped, i, i+1)\n", "	if !$W {\n		r.Skipped = slices.Delete(r.Skipped, i, i+1)\n	}\n"},
