@@ -4,23 +4,36 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"slices"
 )
 
 // A Go program carries, for each of its instructions, which line of which file
 // it came from, and the name of each function: a third of its data, and used only
 // to print where a program that fails did so. strip takes that out of the core.
-// What the runtime needs to run and to collect garbage stays, and the names of
-// its own functions, by which it knows them. The addresses a failing core prints
+// What the runtime needs to run and to collect garbage stays, and of the names
+// those by which it knows functions. The addresses a failing core prints
 // lead to the lines with a core that was built from the same source and not
 // stripped. An offset of 0 says to the runtime that there is no table.
 
 // Sections of WebAssembly, and the layout of Go's function table (package
 // runtime, pcHeader and _func; Go 1.26).
 const (
-	dataSection  = 11
-	headerWords  = 8 // of eight bytes, after eight bytes of magic and sizes
-	inlineTables = 2 // index of the table of what was inlined
+	dataSection = 11
+	headerWords = 8 // of eight bytes, after eight bytes of magic and sizes
 )
+
+// needlessTables are those of a function's tables (pcdata) that only a printed
+// stack needs, or a signal that stops a goroutine anywhere, which WebAssembly has
+// not: UnsafePoint, InlTreeIndex, ArgLiveIndex of package internal/abi.
+var needlessTables = []int{0, inlineTable, 3}
+
+const inlineTable = 2
+
+// The runtime knows its own functions by how their names begin, and two of
+// package reflect, whose arguments it must find, by their whole names.
+const runtimePrefix = "runtime."
+
+var stubs = []string{"reflect.makeFuncStub", "reflect.methodValueCall"}
 
 var errLayout = errors.New("the core is not laid out as by the Go toolchain this program knows")
 
@@ -220,40 +233,59 @@ func (m memory) stripTable() error {
 	funcs, names, units, pcs, lines := m.word(at+8), part(3), part(4), part(6), part(7)
 	keep := make([]bool, lines-pcs)       // bytes of the tables that stay
 	keepName := make([]bool, units-names) // and of names
+	own := uint32(0)                      // the one name of the runtime's functions
+	facts, err := m.readFacts(at)
+	if err != nil {
+		return err
+	}
 	for i := range funcs {
 		f := lines + int(m.u32(lines+i*8+4))
 		if !m.within(f, 44) {
 			return errLayout
 		}
-		if name := int(int32(m.u32(f + 4))); name < 0 || name >= len(keepName) {
+		name := int(int32(m.u32(f + 4)))
+		if name < 0 || name >= len(keepName) {
 			return errLayout
-		} else if s := m.cstring(names + name); bytes.HasPrefix(s, []byte("runtime.")) {
+		}
+		switch s := m.cstring(names + name); {
+		case slices.Contains(stubs, string(s)):
 			mark(keepName[name : name+len(s)])
-		} else {
+		case !bytes.HasPrefix(s, []byte(runtimePrefix)):
 			m.put32(f+4, 0)
+		case own == 0:
+			own = uint32(name)
+			mark(keepName[name : name+len(runtimePrefix)])
+		default:
+			m.put32(f+4, own)
 		}
 		for _, field := range []int{20, 24, 32, 36} { // files, lines, unit, first line
 			m.put32(f+field, 0)
+		}
+		if err := facts.strip(f, pcs, lines); err != nil {
+			return err
 		}
 		if err := m.keepTables(f, pcs, keep); err != nil {
 			return err
 		}
 	}
+	facts.clear()
 	clear(m[units:pcs]) // names of files
 	m.zeroUnless(names, keepName)
 	m.zeroUnless(pcs, keep)
 	return nil
 }
 
-// keepTables marks the tables a function needs to run, and takes out that of
-// what was inlined.
+// keepTables marks the tables a function needs to run, and takes out what it
+// does not.
 func (m memory) keepTables(f, pcs int, keep []bool) error {
 	count := int(m.u32(f + 28))
 	if !m.within(f, 44+4*count) {
 		return errLayout
 	}
-	if count > inlineTables {
-		m.put32(f+44+4*inlineTables, 0)
+	for _, i := range needlessTables {
+		if i < count {
+			m.put32(f+44+4*i, 0)
+		}
 	}
 	offsets := []uint32{m.u32(f + 16)} // sizes of the stack
 	for i := range count {

@@ -13,6 +13,7 @@ const program = `package main
 
 import (
 	"fmt"
+	"reflect"
 	"runtime"
 	"sort"
 	"strings"
@@ -47,6 +48,11 @@ func main() {
 		sort.Strings(words)
 		var s shape = square{3}
 		fmt.Println(sum, words, s.area())
+		made := reflect.MakeFunc(reflect.TypeFor[func(*square) int](), func(in []reflect.Value) []reflect.Value {
+			fmt.Println(deep(200, nil)) // the stack grows, with a pointer in a frame of reflect
+			return []reflect.Value{reflect.ValueOf(in[0].Interface().(*square).area())}
+		}).Interface().(func(*square) int)
+		fmt.Println(made(&square{4}))
 	}()
 	var none []int
 	_ = none[len(words())]
@@ -85,6 +91,9 @@ func TestStrippedProgramsRun(t *testing.T) {
 	after, err := strip(before)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if !bytes.Contains(after, []byte("reflect.makeFuncStub")) {
+		t.Error("the collector cannot find the arguments of a function made by reflect")
 	}
 	if bytes.Contains(after, []byte("main.deep")) || !bytes.Contains(before, []byte("main.deep")) {
 		t.Error("names are not taken out")
