@@ -279,6 +279,9 @@ func (c *Client) register(ctx context.Context, j *joiningRecord) error {
 	}
 	return c.step(ctx, func(t *tx) error {
 		t.del(joiningKey)
+		if !j.Request.Reset {
+			t.put(nameIsNewKey, []byte{1})
+		}
 		me := j.Me
 		return errors.Join(
 			t.save(serverKey, func(c *wire.Codec) { refWire(&j.Server, c) }),

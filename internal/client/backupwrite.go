@@ -59,9 +59,9 @@ func (m *backupMade) wire(c *wire.Codec) {
 }
 
 // carried are the beginnings of records a backup takes over as they are: whom a
-// person verified, with what the server stamps, which witness policies this
-// person knows and signs.
-var carried = []string{"verified/", "strict", stampPrefix, policiesKey, policyKeyKey}
+// person verified, that nobody was to have the name before, with what the server
+// stamps, which witness policies this person knows and signs.
+var carried = []string{"verified/", "strict", nameIsNewKey, stampPrefix, policiesKey, policyKeyKey}
 
 // BackUp writes the account's backup if it is due. What hinders it is done by
 // a later one.

@@ -427,3 +427,42 @@ func TestARemovalByAFalseSuccessionIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// TestANameThatWasHeldBeforeIsAnAlarm: the server had an account of its own
+// under a name, and gives it to the person by a reset that nobody asked for.
+func TestANameThatWasHeldBeforeIsAnAlarm(t *testing.T) {
+	w := newWorld(t)
+	alice := w.person("alice")
+	w.person("bob") // is not him
+	inv, err := alice.InviteReset(t.Context(), "bob", time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	inv.Reset = "" // an invitation like any other
+	bob := w.newDevice("bob")
+	var asked *proto.RegisterRequest
+	bob.net.set(func(n *wireTo) {
+		n.deny = func(m proto.Message) error {
+			if r, ok := m.(*proto.RegisterRequest); ok {
+				asked, r.Reset = r, true
+			}
+			return nil
+		}
+	})
+	lie(bob, func(proto.Method, proto.Message) { asked.Reset = false }) // the client did not ask for it
+	if bob.Client, _, err = Join(t.Context(), w.config(bob), inv, "bob"); err != nil {
+		t.Fatal(err)
+	}
+	lie(bob, nil)
+	w.clock.advance(ownChainAge)
+	stop := wantStop(t, bob.Sync(t.Context()), "had your name @bob for another account before yours")
+	if kind, _, err := kt.VerifyEvidence(proofOf(t, bob)); err != nil || kind != kt.EvidenceTakeover {
+		t.Errorf("the evidence: %s, %v, %+v", kind, err, stop)
+	}
+	_, err = bob.Veto(t.Context())
+	wantIs(t, err, ErrNothingToRefuse)
+	for range 3 {
+		w.aDayPasses(alice)
+	}
+	bob.sync() // the log's days make him the one
+}

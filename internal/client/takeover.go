@@ -16,6 +16,7 @@ import (
 // it does not count yet the device can object.
 //
 //	takeover/ACCOUNT   the evidence of this account's taking the own name was kept
+//	nameisnew          the own account was made under a name nobody was to have before
 
 // ownName is the own name's record, without Holders if there is none yet.
 func (t *tx) ownName() (nameRecord, error) {
@@ -69,6 +70,13 @@ func (t *tx) ownAlarm(r *nameRecord) (alarm error, taker *proto.AccountID, err e
 	if err != nil {
 		return nil, nil, err
 	}
+	before, err := t.heldBefore(n, r, own)
+	if err != nil {
+		return nil, nil, err
+	}
+	if before != nil {
+		return heldAlarm(r, before), &before.Account, nil
+	}
 	if r.Holders[own].Veto != 0 {
 		return &SafetyError{
 			Reason: fmt.Sprintf("a device of the account that had the name @%s before refused this account", r.Handle),
@@ -83,6 +91,31 @@ func (t *tx) ownAlarm(r *nameRecord) (alarm error, taker *proto.AccountID, err e
 		return t.takenAlarm(n, r, i), &k.Account, nil
 	}
 	return nil, nil, nil
+}
+
+// nameIsNewKey says that the own account was made by an invitation for a new
+// name: whoever stands before it in the log had the name without this person.
+const nameIsNewKey = "nameisnew"
+
+// heldBefore returns who had the own name before, unknown to this person, and is
+// still taken for them by whoever met that account first; nil if nobody did.
+func (t *tx) heldBefore(n *kt.Name, r *nameRecord, own int) (*holderRecord, error) {
+	isNew, err := t.get(nameIsNewKey)
+	if err != nil || isNew == nil || own == 0 || t.late(n, r, own) {
+		return nil, err
+	}
+	return &r.Holders[own-1], nil
+}
+
+func heldAlarm(r *nameRecord, before *holderRecord) error {
+	since := ""
+	if before.Logged != 0 {
+		since = ", since " + time.Unix(int64(before.Logged), 0).UTC().Format(time.DateOnly)
+	}
+	return &SafetyError{
+		Reason: fmt.Sprintf("the server's log had your name @%s for another account before yours%s: who wrote to @%s before you joined wrote to that one", r.Handle, since, r.Handle),
+		Fix:    "tell your contacts by another way; they accept you once they compare safety words with you: huis verify @THEM shows yours",
+	}
 }
 
 // late tells whether a holder counts: a veto against it comes too late.
@@ -185,7 +218,7 @@ func (c *Client) Veto(ctx context.Context) (refused string, err error) {
 		if err != nil {
 			return err
 		}
-		if taker == nil {
+		if taker == nil || r.last() == me.Account {
 			return ErrNothingToRefuse
 		}
 		chain, _, err := t.chain(me.Account)
