@@ -8,7 +8,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"log/slog"
 	"strconv"
 	"strings"
 	"time"
@@ -180,9 +179,8 @@ func (s *NoteSigner) Public() NoteKey {
 	return NoteKey{Name: s.name, Key: [ed25519.PublicKeySize]byte(s.key.Public().(ed25519.PublicKey))}
 }
 
-func (*NoteSigner) String() string       { return redacted }
-func (*NoteSigner) GoString() string     { return redacted }
-func (*NoteSigner) LogValue() slog.Value { return slog.StringValue(redacted) }
+func (*NoteSigner) String() string   { return redacted }
+func (*NoteSigner) GoString() string { return redacted }
 
 // SignCheckpoint returns the signed note for a head of the signer's own log.
 func (s *NoteSigner) SignCheckpoint(size uint64, root Hash) []byte {

@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"log/slog"
 )
 
 // AccountID names an account for ever: SHA-256("acct/v1" ‖ GENESIS). Contacts
@@ -18,14 +17,12 @@ type DeviceID [16]byte
 
 func (AccountID) String() string             { return redacted }
 func (AccountID) GoString() string           { return redacted }
-func (AccountID) LogValue() slog.Value       { return slog.StringValue(redacted) }
 func (AccountID) Format(f fmt.State, _ rune) { fmt.Fprint(f, redacted) }
 func (a AccountID) Hex() string              { return hex.EncodeToString(a[:]) }
 func (a AccountID) IsZero() bool             { return a == AccountID{} }
 
 func (DeviceID) String() string             { return redacted }
 func (DeviceID) GoString() string           { return redacted }
-func (DeviceID) LogValue() slog.Value       { return slog.StringValue(redacted) }
 func (DeviceID) Format(f fmt.State, _ rune) { fmt.Fprint(f, redacted) }
 func (d DeviceID) Hex() string              { return hex.EncodeToString(d[:]) }
 func (d DeviceID) IsZero() bool             { return d == DeviceID{} }

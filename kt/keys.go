@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/base32"
 	"errors"
-	"log/slog"
 	"strings"
 )
 
@@ -50,9 +49,8 @@ func (k ChainKey) Public() ChainPublicKey {
 
 func (k ChainKey) private() ed25519.PrivateKey { return ed25519.NewKeyFromSeed(k.seed[:]) }
 
-func (ChainKey) String() string       { return redacted }
-func (ChainKey) GoString() string     { return redacted }
-func (ChainKey) LogValue() slog.Value { return slog.StringValue(redacted) }
+func (ChainKey) String() string   { return redacted }
+func (ChainKey) GoString() string { return redacted }
 
 // RecoveryKey is written down by the person and kept nowhere else.
 type RecoveryKey struct{ seed [ed25519.SeedSize]byte }
@@ -67,9 +65,8 @@ func (k RecoveryKey) Public() RecoveryPublicKey {
 
 func (k RecoveryKey) private() ed25519.PrivateKey { return ed25519.NewKeyFromSeed(k.seed[:]) }
 
-func (RecoveryKey) String() string       { return redacted }
-func (RecoveryKey) GoString() string     { return redacted }
-func (RecoveryKey) LogValue() slog.Value { return slog.StringValue(redacted) }
+func (RecoveryKey) String() string   { return redacted }
+func (RecoveryKey) GoString() string { return redacted }
 
 // crockford is base32 without letters that read like figures.
 var crockford = base32.NewEncoding("0123456789ABCDEFGHJKMNPQRSTVWXYZ").WithPadding(base32.NoPadding)

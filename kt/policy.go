@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/ed25519"
 	"crypto/sha256"
-	"log/slog"
 	"slices"
 	"time"
 
@@ -319,9 +318,8 @@ func (k PolicyKey) Public() (pub [ed25519.PublicKeySize]byte) {
 	return pub
 }
 
-func (PolicyKey) String() string       { return redacted }
-func (PolicyKey) GoString() string     { return redacted }
-func (PolicyKey) LogValue() slog.Value { return slog.StringValue(redacted) }
+func (PolicyKey) String() string   { return redacted }
+func (PolicyKey) GoString() string { return redacted }
 
 // Sign returns the signature of p as the signer-th of the policy before.
 func (k PolicyKey) Sign(p *Policy, signer uint8) PolicySignature {

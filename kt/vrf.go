@@ -5,7 +5,6 @@ import (
 	"crypto/sha512"
 	"crypto/subtle"
 	"errors"
-	"log/slog"
 
 	"filippo.io/edwards25519"
 )
@@ -67,9 +66,8 @@ func (k *VRFKey) Seed() [VRFKeySize]byte { return k.seed }
 // Public returns the key that verifies.
 func (k *VRFKey) Public() VRFPublicKey { return k.public }
 
-func (*VRFKey) String() string       { return redacted }
-func (*VRFKey) GoString() string     { return redacted }
-func (*VRFKey) LogValue() slog.Value { return slog.StringValue(redacted) }
+func (*VRFKey) String() string   { return redacted }
+func (*VRFKey) GoString() string { return redacted }
 
 // Prove returns the output for alpha and the proof of it (Section 5.1).
 func (k *VRFKey) Prove(alpha []byte) (VRFProof, VRFOutput) {

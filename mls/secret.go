@@ -3,7 +3,6 @@ package mls
 import (
 	"crypto/subtle"
 	"fmt"
-	"log/slog"
 )
 
 const redacted = "[redacted]"
@@ -23,9 +22,6 @@ func (Secret) GoString() string { return redacted }
 // Format keeps every other verb from printing the bytes.
 func (Secret) Format(f fmt.State, _ rune) { fmt.Fprint(f, redacted) }
 
-// LogValue keeps the bytes out of structured logs.
-func (Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
-
 // MarshalText keeps the bytes out of JSON and other text formats.
 func (Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 
@@ -38,5 +34,4 @@ type redact struct{}
 func (redact) String() string               { return redacted }
 func (redact) GoString() string             { return redacted }
 func (redact) Format(f fmt.State, _ rune)   { fmt.Fprint(f, redacted) }
-func (redact) LogValue() slog.Value         { return slog.StringValue(redacted) }
 func (redact) MarshalText() ([]byte, error) { return []byte(redacted), nil }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/binary"
-	"log/slog"
 	"sync"
 	"time"
 
@@ -41,7 +40,7 @@ func newClient(cfg Config, server ServerRef) (*Client, error) {
 		cfg.Clock = SystemClock{}
 	}
 	if cfg.Log == nil {
-		cfg.Log = slog.New(slog.DiscardHandler)
+		cfg.Log = silent{}
 	}
 	if cfg.SendFor == 0 {
 		cfg.SendFor = 60 * time.Second

@@ -3,7 +3,6 @@ package client
 import (
 	"context"
 	"io"
-	"log/slog"
 	"time"
 
 	"codeberg.org/huis/huis/internal/client/store"
@@ -62,12 +61,26 @@ func (SystemClock) Sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
+// Logger takes what a client does not tell anybody else; a *slog.Logger is one.
+// It is an interface so that the core for browsers, which keeps no log, need not
+// carry package slog.
+type Logger interface {
+	Info(msg string, args ...any)
+	Warn(msg string, args ...any)
+}
+
+// silent discards.
+type silent struct{}
+
+func (silent) Info(string, ...any) {}
+func (silent) Warn(string, ...any) {}
+
 // Config is what a Client stands on.
 type Config struct {
 	Store store.Store
 	Dial  Dialer
-	Clock Clock        // nil: SystemClock
-	Log   *slog.Logger // nil: discards
+	Clock Clock  // nil: SystemClock
+	Log   Logger // nil: discards
 	// Witnesses are those that the first policy of a server asks for, if this is
 	// its first admin's device. Zero: none.
 	Witnesses kt.WitnessSet

@@ -13,7 +13,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"log/slog"
 
 	"codeberg.org/huis/huis/internal/wire"
 )
@@ -57,16 +56,13 @@ type (
 
 const redacted = "[redacted]"
 
-func redact() slog.Value { return slog.StringValue(redacted) }
-
 // Wire codes 32 bytes.
 func (v *ConversationID) Wire(c *wire.Codec) { wire.Fixed(c, v[:]) }
 
 // Hex returns the identifier in lower-case hexadecimal.
-func (v ConversationID) Hex() string        { return hex.EncodeToString(v[:]) }
-func (ConversationID) String() string       { return redacted }
-func (ConversationID) GoString() string     { return redacted }
-func (ConversationID) LogValue() slog.Value { return redact() }
+func (v ConversationID) Hex() string    { return hex.EncodeToString(v[:]) }
+func (ConversationID) String() string   { return redacted }
+func (ConversationID) GoString() string { return redacted }
 
 // Format prints [redacted] for every verb.
 func (ConversationID) Format(f fmt.State, _ rune) { printRedacted(f) }
@@ -75,10 +71,9 @@ func (ConversationID) Format(f fmt.State, _ rune) { printRedacted(f) }
 func (v *MemberKey) Wire(c *wire.Codec) { wire.Fixed(c, v[:]) }
 
 // Hex returns the key in lower-case hexadecimal.
-func (v MemberKey) Hex() string        { return hex.EncodeToString(v[:]) }
-func (MemberKey) String() string       { return redacted }
-func (MemberKey) GoString() string     { return redacted }
-func (MemberKey) LogValue() slog.Value { return redact() }
+func (v MemberKey) Hex() string    { return hex.EncodeToString(v[:]) }
+func (MemberKey) String() string   { return redacted }
+func (MemberKey) GoString() string { return redacted }
 
 // Format prints [redacted] for every verb.
 func (MemberKey) Format(f fmt.State, _ rune) { printRedacted(f) }
@@ -87,10 +82,9 @@ func (MemberKey) Format(f fmt.State, _ rune) { printRedacted(f) }
 func (v *BlobID) Wire(c *wire.Codec) { wire.Fixed(c, v[:]) }
 
 // Hex returns the identifier in lower-case hexadecimal.
-func (v BlobID) Hex() string        { return hex.EncodeToString(v[:]) }
-func (BlobID) String() string       { return redacted }
-func (BlobID) GoString() string     { return redacted }
-func (BlobID) LogValue() slog.Value { return redact() }
+func (v BlobID) Hex() string    { return hex.EncodeToString(v[:]) }
+func (BlobID) String() string   { return redacted }
+func (BlobID) GoString() string { return redacted }
 
 // Format prints [redacted] for every verb.
 func (BlobID) Format(f fmt.State, _ rune) { printRedacted(f) }
@@ -99,10 +93,9 @@ func (BlobID) Format(f fmt.State, _ rune) { printRedacted(f) }
 func (v *AccountID) Wire(c *wire.Codec) { wire.Fixed(c, v[:]) }
 
 // Hex returns the identifier in lower-case hexadecimal.
-func (v AccountID) Hex() string        { return hex.EncodeToString(v[:]) }
-func (AccountID) String() string       { return redacted }
-func (AccountID) GoString() string     { return redacted }
-func (AccountID) LogValue() slog.Value { return redact() }
+func (v AccountID) Hex() string    { return hex.EncodeToString(v[:]) }
+func (AccountID) String() string   { return redacted }
+func (AccountID) GoString() string { return redacted }
 
 // Format prints [redacted] for every verb.
 func (AccountID) Format(f fmt.State, _ rune) { printRedacted(f) }
@@ -111,10 +104,9 @@ func (AccountID) Format(f fmt.State, _ rune) { printRedacted(f) }
 func (v *DeviceID) Wire(c *wire.Codec) { wire.Fixed(c, v[:]) }
 
 // Hex returns the identifier in lower-case hexadecimal.
-func (v DeviceID) Hex() string        { return hex.EncodeToString(v[:]) }
-func (DeviceID) String() string       { return redacted }
-func (DeviceID) GoString() string     { return redacted }
-func (DeviceID) LogValue() slog.Value { return redact() }
+func (v DeviceID) Hex() string    { return hex.EncodeToString(v[:]) }
+func (DeviceID) String() string   { return redacted }
+func (DeviceID) GoString() string { return redacted }
 
 // Format prints [redacted] for every verb.
 func (DeviceID) Format(f fmt.State, _ rune) { printRedacted(f) }
@@ -129,10 +121,9 @@ func (v Generation) Hex() string { return hex.EncodeToString(v[:]) }
 func (v *Ticket) Wire(c *wire.Codec) { wire.Fixed(c, v[:]) }
 
 // Hash is what the server stores of a ticket.
-func (v Ticket) Hash() Hash         { return sha256.Sum256(v[:]) }
-func (Ticket) String() string       { return redacted }
-func (Ticket) GoString() string     { return redacted }
-func (Ticket) LogValue() slog.Value { return redact() }
+func (v Ticket) Hash() Hash     { return sha256.Sum256(v[:]) }
+func (Ticket) String() string   { return redacted }
+func (Ticket) GoString() string { return redacted }
 
 // Format prints [redacted] for every verb.
 func (Ticket) Format(f fmt.State, _ rune) { printRedacted(f) }
@@ -150,9 +141,8 @@ func (v Token) ResetHash(handle string) Hash {
 	return sha256.Sum256(append(b, handle...))
 }
 
-func (Token) String() string       { return redacted }
-func (Token) GoString() string     { return redacted }
-func (Token) LogValue() slog.Value { return redact() }
+func (Token) String() string   { return redacted }
+func (Token) GoString() string { return redacted }
 
 // Format prints [redacted] for every verb.
 func (Token) Format(f fmt.State, _ rune) { printRedacted(f) }
@@ -161,10 +151,9 @@ func (Token) Format(f fmt.State, _ rune) { printRedacted(f) }
 func (v *Hash) Wire(c *wire.Codec) { wire.Fixed(c, v[:]) }
 
 // Hex returns the hash in lower-case hexadecimal.
-func (v Hash) Hex() string        { return hex.EncodeToString(v[:]) }
-func (Hash) String() string       { return redacted }
-func (Hash) GoString() string     { return redacted }
-func (Hash) LogValue() slog.Value { return redact() }
+func (v Hash) Hex() string    { return hex.EncodeToString(v[:]) }
+func (Hash) String() string   { return redacted }
+func (Hash) GoString() string { return redacted }
 
 // Format prints [redacted] for every verb.
 func (Hash) Format(f fmt.State, _ rune) { printRedacted(f) }
@@ -176,7 +165,6 @@ func (v *Nonce) Wire(c *wire.Codec) { wire.Fixed(c, v[:]) }
 func (v *SessionID) Wire(c *wire.Codec) { wire.Fixed(c, v[:]) }
 func (SessionID) String() string        { return redacted }
 func (SessionID) GoString() string      { return redacted }
-func (SessionID) LogValue() slog.Value  { return redact() }
 
 // Format prints [redacted] for every verb.
 func (SessionID) Format(f fmt.State, _ rune) { printRedacted(f) }
@@ -185,7 +173,6 @@ func (SessionID) Format(f fmt.State, _ rune) { printRedacted(f) }
 func (v *MailboxID) Wire(c *wire.Codec) { wire.Fixed(c, v[:]) }
 func (MailboxID) String() string        { return redacted }
 func (MailboxID) GoString() string      { return redacted }
-func (MailboxID) LogValue() slog.Value  { return redact() }
 
 // Format prints [redacted] for every verb.
 func (MailboxID) Format(f fmt.State, _ rune) { printRedacted(f) }
@@ -194,7 +181,6 @@ func (MailboxID) Format(f fmt.State, _ rune) { printRedacted(f) }
 func (v *InboxItemID) Wire(c *wire.Codec) { wire.Fixed(c, v[:]) }
 func (InboxItemID) String() string        { return redacted }
 func (InboxItemID) GoString() string      { return redacted }
-func (InboxItemID) LogValue() slog.Value  { return redact() }
 
 // Format prints [redacted] for every verb.
 func (InboxItemID) Format(f fmt.State, _ rune) { printRedacted(f) }

@@ -8,7 +8,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"log/slog"
 
 	"codeberg.org/huis/huis/internal/proto"
 	"codeberg.org/huis/huis/internal/wire"
@@ -23,7 +22,6 @@ type FrankingKey [32]byte
 
 func (FrankingKey) String() string             { return "[redacted]" }
 func (FrankingKey) GoString() string           { return "[redacted]" }
-func (FrankingKey) LogValue() slog.Value       { return slog.StringValue("[redacted]") }
 func (FrankingKey) Format(f fmt.State, _ rune) { fmt.Fprint(f, "[redacted]") }
 
 // Place is where a message stands; the sender's signature binds it. All of it

@@ -24,7 +24,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"log/slog"
 	"math/bits"
 
 	"codeberg.org/huis/huis/internal/client/cbor"
@@ -59,7 +58,6 @@ func NewKey() Key {
 
 func (Key) String() string             { return "[redacted]" }
 func (Key) GoString() string           { return "[redacted]" }
-func (Key) LogValue() slog.Value       { return slog.StringValue("[redacted]") }
 func (Key) Format(f fmt.State, _ rune) { fmt.Fprint(f, "[redacted]") }
 func (k Key) derive(purpose string) []byte {
 	b, err := hkdf.Key(sha256.New, k[:], nil, "huis/file/1 "+purpose, 32)
