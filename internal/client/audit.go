@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"codeberg.org/huis/huis/internal/proto"
@@ -84,8 +85,7 @@ func (c *Client) recheckLog(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		var last int64
-		_, bad := fmt.Sscan(string(b), &last)
+		last, bad := strconv.ParseInt(string(b), 10, 64)
 		if due = bad != nil || c.now().Sub(time.Unix(last, 0)).Abs() >= recheckEvery; due {
 			t.put("translog/recheck", fmt.Appendf(nil, "%d", c.now().Unix()))
 		}

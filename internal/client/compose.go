@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"codeberg.org/huis/huis/internal/client/content"
@@ -170,8 +171,8 @@ func (t *tx) messageByID(cv *conversation, id content.ID) (*messageRecord, error
 		return nil, err
 	}
 	for _, rec := range found {
-		var seq uint64
-		if _, err := fmt.Sscan(string(rec.Value), &seq); err != nil {
+		seq, err := strconv.ParseUint(string(rec.Value), 10, 64)
+		if err != nil {
 			return nil, err
 		}
 		b, err := t.get(key("msg", cv.id, seqKey(seq)))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 	"unicode/utf8"
 
@@ -159,7 +160,7 @@ func (c *Client) seqOf(ctx context.Context, id proto.ConversationID, n string, m
 		}
 		b, err := t.get(midKey(mid, id, member{me.Account, me.Device}))
 		if err == nil && b != nil {
-			_, err = fmt.Sscan(string(b), &seq)
+			seq, err = strconv.ParseUint(string(b), 10, 64)
 			seq, found = seq+cv.meta.Offset, err == nil
 		}
 		return err

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -123,8 +124,7 @@ func (c *Client) awaitStampKey(ctx context.Context, k *proto.StampKey) error {
 			t.put(stampWaitPrefix+stampName(k), fmt.Appendf(nil, "%d", t.c.now().Unix()))
 			return nil
 		}
-		var since int64
-		_, err = fmt.Sscan(string(b), &since)
+		since, err := strconv.ParseInt(string(b), 10, 64)
 		late = t.c.now().Sub(time.Unix(since, 0)) > stampPatience
 		return err
 	})
