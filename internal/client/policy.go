@@ -116,9 +116,15 @@ func (p *policy) check() error {
 	return nil
 }
 
-// policyOf reads the extension of an epoch.
+// policyOf reads the extension of an epoch. A group with others than this
+// product makes is refused: external_senders would let outsiders propose.
 func policyOf(v *mls.GroupView) (policy, error) {
 	var p policy
+	for _, e := range v.Context().Extensions {
+		if e.ExtensionType != extPolicy && e.ExtensionType != extPredecessor {
+			return p, fmt.Errorf("the group has an extension of type %#04x", uint16(e.ExtensionType))
+		}
+	}
 	data, ok := mls.FindExtension(v.Context().Extensions, extPolicy)
 	if !ok {
 		return p, fmt.Errorf("the group has no huis_policy")

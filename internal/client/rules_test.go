@@ -133,6 +133,14 @@ func TestCommitsAgainstTheRules(t *testing.T) {
 			})
 			return nil
 		}, false},
+		"outsiders may propose": {"alice", func(_ *tx, e *evil, _ addition) error {
+			list := append([]mls.Extension{}, e.cv.group.Context().Extensions...)
+			list = append(list, mls.ExternalSendersExtension([]mls.ExternalSender{{SignatureKey: make([]byte, 32), Credential: mls.BasicCredential([]byte("x"))}}))
+			e.opt.Proposals = append(e.opt.Proposals, mls.Proposal{
+				Type: mls.ProposalGroupContextExtensions, GroupContextExtensions: &mls.GroupContextExtensions{Extensions: list},
+			})
+			return nil
+		}, false},
 		"another predecessor": {"alice", func(_ *tx, e *evil, _ addition) error {
 			p := predecessor{Epoch: 3}
 			e.opt.Proposals = append(e.opt.Proposals, mls.Proposal{

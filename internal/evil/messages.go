@@ -33,9 +33,9 @@ func init() {
 			},
 			Malice: []Edit{
 				{"internal/client/commit.go", "	return mls.Proposal{Type: mls.ProposalGroupContextExtensions, GroupContextExtensions: &mls.GroupContextExtensions{Extensions: list}}\n", "	if $W {\n		list = append(list, mls.Extension{ExtensionType: mls.ExtensionApplicationID, ExtensionData: []byte(\"escrow\")})\n	}\n	return mls.Proposal{Type: mls.ProposalGroupContextExtensions, GroupContextExtensions: &mls.GroupContextExtensions{Extensions: list}}\n"},
-				otherExtensions,
+				otherExtensions, foreignExtension,
 			},
-			Without: []Edit{otherExtensions},
+			Without: []Edit{otherExtensions, foreignExtension},
 		},
 		Attack{
 			ID: "B-14/d", Name: "a message in another encoding of the same content", Expected: Prevented, Play: forged,
