@@ -11,14 +11,21 @@ import (
 // putBlob uploads a small blob through the conversation's session. Doing it
 // again with the same bytes changes nothing.
 func (c *Client) putBlob(ctx context.Context, conv proto.ConversationID, id proto.BlobID, b []byte) error {
-	return putParts(func(m proto.Method, build func(proto.SessionID) proto.Message, resp proto.Message) error {
-		return c.callConv(ctx, conv, m, build, resp)
-	}, id, b)
+	return putParts(c.inConv(ctx, conv), id, b)
 }
 
-// putParts uploads what of a blob is not there yet; call makes a request of the
-// session it belongs to.
-func putParts(call func(proto.Method, func(proto.SessionID) proto.Message, proto.Message) error, id proto.BlobID, b []byte) error {
+// caller makes requests of the session it belongs to.
+type caller func(proto.Method, func(proto.SessionID) proto.Message, proto.Message) error
+
+// inConv calls in the conversation's session.
+func (c *Client) inConv(ctx context.Context, id proto.ConversationID) caller {
+	return func(m proto.Method, build func(proto.SessionID) proto.Message, resp proto.Message) error {
+		return c.callConv(ctx, id, m, build, resp)
+	}
+}
+
+// putParts uploads what of a blob is not there yet.
+func putParts(call caller, id proto.BlobID, b []byte) error {
 	err := call(proto.BlobBegin, func(s proto.SessionID) proto.Message {
 		return &proto.BlobBeginRequest{Session: s, ID: id, Size: uint64(len(b)), Hash: sha256.Sum256(b)}
 	}, &proto.Empty{})

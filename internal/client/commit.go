@@ -102,7 +102,7 @@ func (c *Client) settle(ctx context.Context, id proto.ConversationID) error {
 // submit sends a stored commit. On a definite refusal that is not a lost race it
 // is discarded; a lost race is left to the log, which names the winner.
 func (c *Client) submit(ctx context.Context, id proto.ConversationID, p *pending) error {
-	err := c.uploadPending(ctx, id, p)
+	err := c.uploadPending(ctx, id, p, c.inConv(ctx, id))
 	if err == nil {
 		var resp proto.CommitResponse
 		err = c.call(ctx, Conversations, proto.Commit, &proto.CommitRequest{Entry: p.Entry, Extra: p.Extra}, &resp)
@@ -113,7 +113,7 @@ func (c *Client) submit(ctx context.Context, id proto.ConversationID, p *pending
 	return errors.Join(err, c.discard(ctx, id, p))
 }
 
-func (c *Client) uploadPending(ctx context.Context, id proto.ConversationID, p *pending) error {
+func (c *Client) uploadPending(ctx context.Context, id proto.ConversationID, p *pending, call caller) error {
 	if p.Blob == (proto.BlobID{}) {
 		return nil
 	}
@@ -125,7 +125,7 @@ func (c *Client) uploadPending(ctx context.Context, id proto.ConversationID, p *
 	if err != nil || b == nil {
 		return err
 	}
-	return c.putBlob(ctx, id, p.Blob, b)
+	return putParts(call, p.Blob, b)
 }
 
 // discard forgets a commit the server definitely refused. It stays if the log

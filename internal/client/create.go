@@ -72,11 +72,11 @@ func (c *Client) createPlanned(ctx context.Context, id proto.ConversationID) err
 		}
 		err = c.sendCreate(ctx, id, req)
 		if err == nil || errors.Is(err, proto.Exists) { // nobody else can know the id
-			return c.created(ctx, id)
+			return c.created(ctx, id, req)
 		}
 		if definite(err) && !errors.Is(err, proto.BadToken) {
 			// Such as a ticket that has run out: another request is made.
-			err = errors.Join(err, c.replan(ctx, id))
+			err = errors.Join(err, c.replan(ctx, id, req))
 		}
 		if try == 2 || !errors.Is(err, proto.BadTicket) && !errors.Is(err, proto.InboxFull) {
 			return err
@@ -198,11 +198,14 @@ func (c *Client) sendCreate(ctx context.Context, id proto.ConversationID, req *p
 		if err != nil {
 			return err
 		}
-		defer c.closeConv(id)
-		if _, err := c.openConv(ctx, id, key, &token.Token); err != nil {
+		open, err := c.openConv(ctx, id, key, &token.Token)
+		if err != nil {
 			return err
 		}
-		if err := c.uploadPending(ctx, id, req); err != nil {
+		err = c.uploadPending(ctx, id, req, func(m proto.Method, build func(proto.SessionID) proto.Message, resp proto.Message) error {
+			return c.call(ctx, Conversations, m, build(open.Session), resp)
+		})
+		if err != nil {
 			return err
 		}
 	}
@@ -210,11 +213,24 @@ func (c *Client) sendCreate(ctx context.Context, id proto.ConversationID, req *p
 	return c.call(ctx, Conversations, proto.Create, &create, &proto.CreateResponse{})
 }
 
+// asked tells whether a conversation is still planned, and by this very request:
+// another task or process may have ended the planning, or begun it anew.
+func (t *tx) asked(cv *conversation, req *pending) (bool, error) {
+	if cv == nil || cv.meta.State != statePlanned {
+		return false, nil
+	}
+	now, err := t.pending(cv)
+	return err == nil && now != nil && now.Entry.Hash() == req.Entry.Hash(), err
+}
+
 // created ends the planning.
-func (c *Client) created(ctx context.Context, id proto.ConversationID) error {
+func (c *Client) created(ctx context.Context, id proto.ConversationID, req *pending) error {
 	return c.step(ctx, func(t *tx) error {
 		cv, err := t.conv(id)
-		if err != nil || cv == nil || cv.meta.State != statePlanned {
+		if err != nil {
+			return err
+		}
+		if same, err := t.asked(cv, req); !same {
 			return err
 		}
 		cv.meta.State = stateLive
@@ -225,10 +241,13 @@ func (c *Client) created(ctx context.Context, id proto.ConversationID) error {
 }
 
 // replan takes a refused request back: the group is this device alone again.
-func (c *Client) replan(ctx context.Context, id proto.ConversationID) error {
+func (c *Client) replan(ctx context.Context, id proto.ConversationID, req *pending) error {
 	return c.step(ctx, func(t *tx) error {
 		cv, err := t.conv(id)
-		if err != nil || cv == nil || cv.meta.State != statePlanned {
+		if err != nil {
+			return err
+		}
+		if same, err := t.asked(cv, req); !same {
 			return err
 		}
 		me, err := t.identity()

@@ -245,10 +245,20 @@ func (c *Client) convSession(ctx context.Context, id proto.ConversationID) (conv
 	if ok && open.mk == mk {
 		return open, nil
 	}
-	return c.openConv(ctx, id, key, nil)
+	if open, err = c.openConv(ctx, id, key, nil); err != nil {
+		return convSession{}, err
+	}
+	c.sessions.mu.Lock()
+	defer c.sessions.mu.Unlock()
+	if c.sessions.convs == nil {
+		c.sessions.convs = map[proto.ConversationID]convSession{}
+	}
+	c.sessions.convs[id] = open
+	return open, nil
 }
 
-// openConv opens a session; with a token one for the blobs of a create to come.
+// openConv opens a session; with a token one for the blobs of a create to come,
+// which is its caller's alone: nothing else may use it, or close it.
 func (c *Client) openConv(ctx context.Context, id proto.ConversationID, key seed, token *proto.Token) (convSession, error) {
 	info, err := c.info(ctx)
 	if err != nil {
@@ -264,12 +274,6 @@ func (c *Client) openConv(ctx context.Context, id proto.ConversationID, key seed
 	if err := c.call(ctx, Conversations, proto.Open, &req, &open.OpenResponse); err != nil {
 		return convSession{}, err
 	}
-	c.sessions.mu.Lock()
-	defer c.sessions.mu.Unlock()
-	if c.sessions.convs == nil {
-		c.sessions.convs = map[proto.ConversationID]convSession{}
-	}
-	c.sessions.convs[id] = open
 	return open, nil
 }
 
