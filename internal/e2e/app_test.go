@@ -249,12 +249,18 @@ func wholeClient(t *testing.T, s *Server, ada *face) {
 	if sent.Message.State != rpc.MessageWaiting || sent.Message.Seq != 0 {
 		t.Errorf("sent %+v", sent.Message)
 	}
+	messages := func() rpc.MessagesPage {
+		return ask[rpc.MessagesPage](ada, "messages", rpc.MessagesRequest{Chat: chat.ID})
+	}
+	for messages().Messages[0].State != rpc.MessageSent { // or bob may be first
+		await(ada, "messages", func(e rpc.MessagesEvent) bool { return e.Chat == chat.ID })
+	}
 	must(t, bob, "send", "kitchen", "@ada I have it")
 	event := await(ada, "message", isNew("@ada I have it"))
 	if !event.Message.Mention || event.Chat.Unread != 1 || !event.Chat.Mentioned {
 		t.Errorf("told of %+v in %+v", event.Message, event.Chat)
 	}
-	page := ask[rpc.MessagesPage](ada, "messages", rpc.MessagesRequest{Chat: chat.ID})
+	page := messages()
 	if len(page.Messages) != 2 || page.Messages[0].ID != sent.Message.ID || page.Messages[0].State != rpc.MessageSent {
 		t.Fatalf("the chat is %+v", page)
 	}
