@@ -179,6 +179,8 @@ func (l *Log) anyFailing() bool {
 // retryFailing asks those again who gave nothing, if that is all there is to do
 // now; a witness that comes back is brought up to date by a consistency proof.
 func (l *Log) retryFailing(ctx context.Context) bool {
+	l.writing.Lock()
+	defer l.writing.Unlock()
 	if l.newDay() || l.Now().Sub(l.asked) >= l.Refresh || !l.anyFailing() {
 		return false
 	}

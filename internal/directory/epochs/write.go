@@ -51,6 +51,8 @@ func (l *Log) pause(ctx context.Context, d time.Duration) {
 
 // untilNext is how long nothing has to be done if nothing is pending.
 func (l *Log) untilNext() time.Duration {
+	l.writing.Lock() // who waited before Run was called may still be writing
+	defer l.writing.Unlock()
 	now := l.Now().UTC()
 	midnight := now.Truncate(24 * time.Hour).Add(24 * time.Hour)
 	wait := min(l.Refresh-now.Sub(l.asked), midnight.Sub(now))
