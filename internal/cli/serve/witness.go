@@ -26,6 +26,7 @@ import (
 	"codeberg.org/huis/huis/internal/httpapi/dial"
 	"codeberg.org/huis/huis/internal/witness"
 	"codeberg.org/huis/huis/kt"
+	"golang.org/x/net/publicsuffix"
 )
 
 // WitnessConfig says how to run a witness. Only Data is needed.
@@ -114,6 +115,7 @@ func (s *server) runWitness(ctx context.Context, c *WitnessConfig) error {
 	if err != nil {
 		return hinted("read docs/operating.md on witnesses; nothing was changed", "%w", err)
 	}
+	e.known = w.Logs
 	s.http = witnessServer(w.Handler(), s.Log)
 	failed := make(chan error, 1)
 	go func() { failed <- s.http.Serve(tls.NewListener(httpapi.Gate(s.listener), s.identity.config)) }()
@@ -212,6 +214,9 @@ type enroller struct {
 	open   bool // to any host
 	client *http.Client
 
+	// known gives the logs looked after by now.
+	known func() []kt.TreeHead
+
 	mu     sync.Mutex
 	tokens float64 // questions that may be asked of strangers now
 	filled time.Time
@@ -226,9 +231,15 @@ const (
 	enrolEvery = 10 * time.Second
 	enrolAgain = 10 * time.Minute
 	maxMissed  = 1000
+	// maxOfDomain is how many logs strangers may have under one domain that
+	// somebody registered, so that one of them cannot take every place.
+	maxOfDomain = 100
 )
 
-var errEnrolLater = errors.New("too many logs want to be enrolled now")
+var (
+	errEnrolLater  = errors.New("too many logs want to be enrolled now")
+	errEnrolDomain = errors.New("this domain has as many logs here as one may have")
+)
 
 func (e *enroller) enrol(ctx context.Context, origin string) (kt.NoteKey, error) {
 	k, err := e.named.find(ctx, origin)
@@ -238,7 +249,35 @@ func (e *enroller) enrol(ctx context.Context, origin string) (kt.NoteKey, error)
 	if err := e.admit(origin, time.Now()); err != nil {
 		return k, err
 	}
+	if ofDomain(e.known(), origin) >= maxOfDomain {
+		return k, errEnrolDomain
+	}
 	return witness.FetchKey(ctx, e.client, origin)
+}
+
+// ofDomain counts the logs under the registered domain of an origin.
+func ofDomain(logs []kt.TreeHead, origin string) (n int) {
+	domain := registered(origin)
+	for _, l := range logs {
+		if registered(l.Origin) == domain {
+			n++
+		}
+	}
+	return n
+}
+
+// registered is the domain somebody registered that an origin's host is under,
+// by the public suffix list; the host itself where there is none, as for an
+// address.
+func registered(origin string) string {
+	host, _, _ := strings.Cut(origin, "/")
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	if domain, err := publicsuffix.EffectiveTLDPlusOne(strings.ToLower(host)); err == nil && net.ParseIP(host) == nil {
+		return domain
+	}
+	return host
 }
 
 // admit takes one question from the limits.

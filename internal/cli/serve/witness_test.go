@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
+	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -153,6 +155,34 @@ func must(t *testing.T) func(string, error) string {
 		return s
 	}
 }
+
+func TestOneDomainCannotTakeEveryPlace(t *testing.T) {
+	var logs []kt.TreeHead
+	for i := range maxOfDomain {
+		logs = append(logs, kt.TreeHead{Origin: fmt.Sprintf("s%d.crowd.co.uk/huis", i)})
+	}
+	for origin, want := range map[string]int{
+		"another.crowd.co.uk/huis": maxOfDomain, "CROWD.co.uk": maxOfDomain, "x.crowd.co.uk:8443": maxOfDomain,
+		"quiet.co.uk/huis": 0, "192.0.2.1/huis": 0, "localhost:8443": 0,
+	} {
+		if n := ofDomain(logs, origin); n != want {
+			t.Errorf("%s: %d logs, want %d", origin, n, want)
+		}
+	}
+	asked := false
+	e := &enroller{named: &namedLogs{}, open: true, missed: map[string]time.Time{}, known: func() []kt.TreeHead { return logs },
+		client: &http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) { asked = true; return nil, errors.New("away") })}}
+	if _, err := e.enrol(t.Context(), "another.crowd.co.uk/huis"); !errors.Is(err, errEnrolDomain) || asked {
+		t.Errorf("%v, asked %v", err, asked)
+	}
+	if _, err := e.enrol(t.Context(), "quiet.co.uk/huis"); errors.Is(err, errEnrolDomain) || !asked {
+		t.Errorf("%v, asked %v", err, asked)
+	}
+}
+
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 func TestEnrolmentIsLimited(t *testing.T) {
 	e := &enroller{named: &namedLogs{}, missed: map[string]time.Time{}}
