@@ -60,6 +60,9 @@ type Config struct {
 	Log       *slog.Logger // nil discards
 	// Restoration, if the database was put back from a backup.
 	Restoration *Restoration
+	// Whole says that it never was: no account is missing, and none is taken
+	// back.
+	Whole bool
 }
 
 // Service answers the requests about accounts. Safe for concurrent use.
@@ -110,7 +113,8 @@ func (s *Service) InviteCheck(ctx context.Context, r *proto.InviteCheckRequest) 
 }
 
 // Register makes an account with an invitation. A refusal consumes nothing of
-// it; the same request again has the same answer.
+// it; the same request again has the same answer. Who brings no invitation that
+// holds learns of no name, neither from the answer nor from the time it takes.
 func (s *Service) Register(ctx context.Context, r *proto.RegisterRequest) (*proto.RegisterResponse, error) {
 	if !ValidHandle(r.Handle) {
 		return nil, proto.Refuse(proto.BadName)
@@ -123,6 +127,9 @@ func (s *Service) Register(ctx context.Context, r *proto.RegisterRequest) (*prot
 		return nil, proto.Refuse(proto.BadChain)
 	}
 	id := proto.AccountID(chain.Account())
+	if err := s.invited(ctx, r, id); err != nil {
+		return nil, err
+	}
 	if err := s.recoveryFree(ctx, id, chain); err != nil {
 		return nil, err
 	}

@@ -29,6 +29,28 @@ func (s *Service) nameValues(ctx context.Context, x kt.Index) ([][]byte, error) 
 	return values, err
 }
 
+// invited refuses who brings no invitation that holds, before anything is looked
+// up by the name: the request made the account already, or create asks once more.
+func (s *Service) invited(ctx context.Context, r *proto.RegisterRequest, id proto.AccountID) error {
+	token := registrationToken(r)
+	_, err := s.Store.Invite(ctx, token, s.expiry.minute(token, s.Clock.Now()))
+	if err == nil {
+		return nil
+	}
+	if _, made := s.Store.Account(ctx, id); made == nil { // by this request, answered before
+		return nil
+	}
+	return err
+}
+
+// registrationToken is what a registration's invitation is stored under.
+func registrationToken(r *proto.RegisterRequest) proto.Hash {
+	if r.Reset {
+		return r.Invite.ResetHash(r.Handle)
+	}
+	return r.Invite.Hash()
+}
+
 // create stores a registration: of a new name, or as a reset of one.
 func (s *Service) create(ctx context.Context, r *proto.RegisterRequest, a store.Account) error {
 	lock := s.nameLock(r.Handle)
@@ -42,8 +64,8 @@ func (s *Service) create(ctx context.Context, r *proto.RegisterRequest, a store.
 	if s.lacks(x, len(values)) { // it was given to somebody the backup does not have
 		return proto.Refuse(proto.NameTaken)
 	}
+	token := registrationToken(r)
 	if !r.Reset {
-		token := r.Invite.Hash()
 		_, err = s.Store.CreateAccount(ctx, token, s.expiry.minute(token, s.Clock.Now()), a, r.Links, s.values(r.Handle, r.Links, 0))
 		return err
 	}
@@ -54,7 +76,6 @@ func (s *Service) create(ctx context.Context, r *proto.RegisterRequest, a store.
 	if _, err := kt.VerifyName(append(values, r.Links...)); err != nil && old.ID != a.ID {
 		return proto.Refuse(proto.BadChain)
 	}
-	token := r.Invite.ResetHash(r.Handle)
 	_, err = s.Store.ResetAccount(ctx, token, s.expiry.minute(token, s.Clock.Now()), a, r.Links,
 		s.values(r.Handle, r.Links, uint32(len(values))), old.ID, s.former(old.ID))
 	return unknown(err)

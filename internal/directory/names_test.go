@@ -163,3 +163,49 @@ func TestAVetoIsRefusedOnceTheResetCounts(t *testing.T) {
 	}
 	wantCode(t, "too late", w.veto(old, late), proto.Forbidden)
 }
+
+// TestWhoMayNotJoinLearnsOfNoName: every request that takes a name and needs no
+// session says the same of one that is there and of one that is not.
+func TestWhoMayNotJoinLearnsOfNoName(t *testing.T) {
+	w := newWorld(t)
+	w.join("alice")
+	anew, recovered := newPerson(t, w.clock.t), newPerson(t, w.clock.t)
+	recovered.extend(recovered.chain.SetRecovery(w.clock.t, recovered.signer(), kt.GenerateRecoveryKey().Public()))(t)
+	for _, handle := range []string{"alice", "nobody", "A", ""} {
+		for _, p := range []*person{anew, recovered} {
+			for what, token := range map[string]proto.Token{"made up": proto.New[proto.Token](), "none": {}, "too late": w.invitation(1, -time.Hour)} {
+				for _, reset := range []bool{false, true} {
+					r := &proto.RegisterRequest{Invite: token, Handle: handle, Links: p.links, Reset: reset}
+					_, err := w.Register(t.Context(), r)
+					want := proto.InviteUnknown
+					switch {
+					case !ValidHandle(handle):
+						want = proto.BadName
+					case what == "too late" && !reset:
+						want = proto.InviteExpired
+					}
+					wantCode(t, what+" "+handle, err, want)
+				}
+			}
+			want := proto.Forbidden
+			if !ValidHandle(handle) {
+				want = proto.BadName
+			}
+			wantCode(t, "give back "+handle, w.giveAccount(handle, p.links), want)
+		}
+	}
+}
+
+// TestAServerThatWasNeverRestoredTakesNoAccountBack and so tells of no name.
+func TestAServerThatWasNeverRestoredTakesNoAccountBack(t *testing.T) {
+	w := newWorld(t)
+	alice := w.join("alice")
+	w.Whole = true
+	for _, handle := range []string{"alice", "nobody"} {
+		for _, p := range []*person{alice, newPerson(t, w.clock.t)} {
+			if err := w.giveAccount(handle, p.links); err != nil {
+				t.Errorf("%s: %v", handle, err)
+			}
+		}
+	}
+}

@@ -3,6 +3,7 @@ package serve
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"codeberg.org/huis/huis/internal/delivery/store"
 	"codeberg.org/huis/huis/internal/directory"
@@ -46,4 +47,14 @@ func (s *server) begun(ctx context.Context, r store.Restored) error {
 	}
 	r.Begun = true
 	return errors.Join(s.store.ForgetPromises(ctx), s.store.PutSetting(ctx, store.SettingRestored, r.Encode()))
+}
+
+// neverRestored tells whether this server was never put back from a backup: each
+// time that it was began a generation of its own.
+func (s *server) neverRestored(ctx context.Context) (bool, error) {
+	keys, err := s.store.StampKeys(ctx)
+	if err != nil {
+		return false, err
+	}
+	return !slices.ContainsFunc(keys, func(k store.StampKey) bool { return k.Generation != keys[0].Generation }), nil
 }

@@ -227,10 +227,14 @@ func (s *server) wire(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	whole, err := s.neverRestored(ctx)
+	if err != nil {
+		return err
+	}
 	s.directory, err = directory.Open(ctx, directory.Config{
 		Store: s.store, Key: s.key, Clock: s.Clock, Sessions: sessions, Origin: origin, Joined: s.joined,
 		LogDir: filepath.Join(s.Data, logFolder), Log: s.Log, Restoration: restoration,
-		Witnesses: s.witnesses(),
+		Whole: whole, Witnesses: s.witnesses(),
 	})
 	if err != nil {
 		return err
