@@ -32,6 +32,8 @@ type Client struct {
 	former     map[proto.AccountID]bool
 
 	sessions sessions
+
+	givePage int // bytes of the log that one request gives back
 }
 
 // newClient returns a client without identity; Join, Link and Open give it one.
@@ -55,7 +57,7 @@ func newClient(cfg Config, server ServerRef) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{cfg: cfg, server: server, net: net}
+	c := &Client{cfg: cfg, server: server, net: net, givePage: proto.GiveLogPage}
 	c.forget()
 	return c, nil
 }

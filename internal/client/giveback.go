@@ -73,67 +73,6 @@ func (c *Client) allConversations(ctx context.Context) (ids []proto.Conversation
 	return ids, err
 }
 
-// giveLog gives the server the end of its log that it lacks, up to the newest
-// checkpoint this device verified.
-func (c *Client) giveLog(ctx context.Context) error {
-	k, err := c.logKeys(ctx)
-	if err != nil {
-		return err
-	}
-	var got proto.LogHeadResponse
-	if err := c.callAnon(ctx, proto.LogHead, &proto.LogHeadRequest{}, &got); err != nil {
-		return err
-	}
-	now, err := kt.VerifyCheckpoint(got.Checkpoint, k.Log, nil)
-	if err != nil {
-		return c.distrustLog(ctx, "the server's log is not signed with its key", nil)
-	}
-	var own logHead
-	var req proto.GiveLogRequest
-	forked := false
-	err = c.step(ctx, func(t *tx) (err error) {
-		req = proto.GiveLogRequest{}
-		if own, err = t.logHead(); err != nil || own.Size < now.Size {
-			return err
-		}
-		p, err := t.policyChain()
-		if err != nil || own.Size == now.Size && len(p.Signed) == 0 {
-			return err
-		}
-		req.Policies = p.Signed
-		root, known, err := t.rootAt(now.Size)
-		if forked = known && root != now.Root; err != nil || forked {
-			return err
-		}
-		req.Checkpoint = own.Checkpoint
-		req.Epochs, err = t.epochsBetween(now.Size, own.Size)
-		return err
-	})
-	if err != nil || req.Checkpoint == nil && !forked {
-		return err
-	}
-	if forked {
-		return c.forked(ctx, k, own, got.Checkpoint, now.TreeHead)
-	}
-	err = c.callAnon(ctx, proto.GiveLog, &req, &proto.Empty{})
-	if refused(err) { // another device may have more luck; if none has, the log stays too short
-		c.cfg.Log.Warn("the server did not take back the end of its log", "why", err)
-		return nil
-	}
-	return err
-}
-
-func (t *tx) epochsBetween(from, to uint64) (all []proto.LogEpoch, err error) {
-	for n := from; n < to; n++ {
-		e, found, err := t.logEpochAt(n)
-		if err != nil || !found {
-			return nil, err
-		}
-		all = append(all, proto.LogEpoch{Record: e.Record.Encode(), Batch: wire.MustEncode(batchWire(&e.Batch))})
-	}
-	return all, nil
-}
-
 // giveAccount gives the own chain back.
 func (c *Client) giveAccount(ctx context.Context) error {
 	var req proto.GiveAccountRequest

@@ -558,3 +558,40 @@ func TestAForkShownToOneOfTwoHasNoQuorum(t *testing.T) {
 	_, err = carol.NewChat(ctx, "plan", []string{"mallory"})
 	wantLogAlarm(t, err, "none of them does now")
 }
+
+// The only one who may change the policy loses every device: the recovery key
+// brings back what they sign with, and which policy counts.
+func TestTheOnlySignerComesBackFromNothing(t *testing.T) {
+	w := newWatched(t, "w1", "w2", "w3")
+	alice := w.admin(w.set(2, 0, 1, 2))
+	text, err := alice.RecoveryKeyToShow(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := kt.ParseRecoveryKey(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bob := w.invited(alice, "bob")
+	bob.sync()
+	if _, err := alice.SetPolicy(t.Context(), w.set(2, 0, 1), nil, 0); err != nil {
+		t.Fatal(err)
+	}
+	before := alice.inForce()
+	w.clock.advance(backupEvery)
+	alice.sync()
+	alice = w.recover("alice", key, RecoverOptions{})
+	alice.sync()
+	if err := alice.lookAtLog(); err != nil || alice.inForce() != before {
+		t.Fatalf("policy %d is in force, %v; it was %d", alice.inForce(), err, before)
+	}
+	if _, err := bob.SetPolicy(t.Context(), w.set(2, 0, 1, 2), nil, 0); !errors.Is(err, errNoSigner) {
+		t.Fatalf("bob changes the policy: %v", err)
+	}
+	if _, err := alice.SetPolicy(t.Context(), w.set(2, 0, 1, 2), nil, 0); err != nil {
+		t.Fatal("the signer cannot go on:", err)
+	}
+	if all := alice.policies(); len(all) != 3 || !all[2].Counts {
+		t.Errorf("%d policies, the last %+v", len(all), all[len(all)-1])
+	}
+}

@@ -64,7 +64,7 @@ func (t *tx) epochsTo(size uint64) (all []logEpoch, err error) {
 	for n := range size {
 		e, found, err := t.logEpochAt(n)
 		if err != nil || !found {
-			return nil, errors.Join(err, errors.New("a stored epoch of the log is missing"))
+			return nil, errors.Join(err, errMissingEpoch)
 		}
 		all = append(all, e)
 	}

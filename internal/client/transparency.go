@@ -69,6 +69,8 @@ func batchWire(b *[]kt.BatchEntry) func(*wire.Codec) {
 	return func(c *wire.Codec) { wire.Vector(c, b, (*kt.BatchEntry).Wire) }
 }
 
+var errMissingEpoch = errors.New("a stored epoch of the log is missing")
+
 func epochKey(n uint64) string { return fmt.Sprintf("translog/epoch/%016x", n) }
 
 func (t *tx) logHead() (h logHead, err error) {
@@ -101,7 +103,7 @@ func (t *tx) replayed() (kt.Replay, error) {
 	for r := t.c.replay; r.Size() < head.Size; t.c.replay = r {
 		e, found, err := t.logEpochAt(r.Size())
 		if err == nil && !found {
-			err = errors.New("a stored epoch of the log is missing")
+			err = errMissingEpoch
 		}
 		if err != nil {
 			return r, err

@@ -196,7 +196,7 @@ func (t *tx) replayedTo(size uint64) (kt.Replay, error) {
 	for r = t.c.replayThen; r.Size() < size; t.c.replayThen = r {
 		e, found, err := t.logEpochAt(r.Size())
 		if err == nil && !found {
-			err = errors.New("a stored epoch of the log is missing")
+			err = errMissingEpoch
 		}
 		if err != nil {
 			return r, err

@@ -173,6 +173,14 @@ func (s *Service) LogHead(ctx context.Context, r *proto.LogHeadRequest) (*proto.
 	return &proto.LogHeadResponse{Checkpoint: h.Checkpoint, Consistency: hashes(h.Consistency), Record: h.Record.Encode(), Inclusion: hashes(h.Inclusion)}, nil
 }
 
+func ktHashes(in []proto.Hash) []kt.Hash {
+	out := make([]kt.Hash, len(in))
+	for i, h := range in {
+		out[i] = kt.Hash(h)
+	}
+	return out
+}
+
 func hashes(in []kt.Hash) []proto.Hash {
 	out := make([]proto.Hash, len(in))
 	for i, h := range in {

@@ -100,6 +100,29 @@ func (l *lastPolicies) enough(keys []kt.NoteKey) bool {
 	return wanted
 }
 
+// most tells whether cosignatures of these keys, of n witnesses that are asked,
+// make the quorum of a policy; where no policy wants one, whether they are more
+// than half.
+func (l *lastPolicies) most(keys []kt.NoteKey, n int) bool {
+	var have []kt.CosignedBy
+	for _, k := range keys {
+		have = append(have, kt.CosignedBy{Witness: k})
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	wanted := false
+	for _, p := range l.two {
+		if p == nil || p.Unwitnessed() {
+			continue
+		}
+		wanted = true
+		if p.Satisfied(have, time.Time{}, 0) {
+			return true
+		}
+	}
+	return !wanted && 2*len(keys) > n
+}
+
 // loadPolicies reads the policies of a log that was opened.
 func (s *Service) loadPolicies(ctx context.Context) error {
 	x, _ := s.log.Index(kt.KindPolicy, []byte(kt.PolicyLabel))

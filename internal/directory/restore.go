@@ -43,6 +43,7 @@ type restoration struct {
 	later []later    // what the server itself has for the log
 	first time.Time  // when the first device said it is done; zero: none yet
 	done  map[session.Device]bool
+	told  time.Time // when the operator was last told of witnesses that know more
 }
 
 // later is a label of the server's own that waits for the log.
@@ -121,14 +122,13 @@ func (s *Service) restorationOver(ctx context.Context, fresh bool) (bool, error)
 	return true, nil
 }
 
-// enough tells whether the wait is over. A witness that knows more of the log
-// is waited for until the operator says otherwise: going on would fork the log.
+// enough tells whether the wait is over.
 func (s *Service) enough(ctx context.Context, fresh bool) (bool, error) {
 	r := &s.restoration
 	if ended, err := r.Ended(ctx); ended || err != nil {
 		return ended, err
 	}
-	if late := !r.first.IsZero() && s.Clock.Now().Sub(r.first) >= r.Hold; !late {
+	if late := s.waited() >= r.Hold; !late {
 		if !fresh {
 			return false, nil
 		}
@@ -136,12 +136,58 @@ func (s *Service) enough(ctx context.Context, fresh bool) (bool, error) {
 			return false, err
 		}
 	}
-	if len(s.log.Witnesses) == 0 {
-		return true, nil
+	return s.witnessesAgree(ctx), nil
+}
+
+// waited is for how long the server has waited since the first device came.
+func (s *Service) waited() time.Duration {
+	if s.restoration.first.IsZero() {
+		return 0
 	}
-	size, heard := s.log.Behind(ctx)
+	return s.Clock.Now().Sub(s.restoration.first)
+}
+
+// witnessesAgree tells whether the log may go on for all its witnesses say. To go
+// on without what they have seen would fork it, so as many of them as clients ask
+// for are waited for until the operator says otherwise. Fewer, who may lie, and
+// who can have made no client accept anything, are waited for as long once more
+// as devices are.
+func (s *Service) witnessesAgree(ctx context.Context) bool {
+	if len(s.log.Witnesses) == 0 {
+		return true
+	}
 	_, n := s.log.Prove(kt.Index{})
-	return heard > 0 && size <= n+1, nil
+	var ahead, perhaps []kt.NoteKey // know more, or may
+	for _, h := range s.log.Hear(ctx) {
+		if h.Answered && h.Size > n+1 {
+			ahead = append(ahead, h.Witness)
+		}
+		if !h.Answered || h.Size > n+1 {
+			perhaps = append(perhaps, h.Witness)
+		}
+	}
+	switch {
+	case len(ahead) == 0:
+		return len(perhaps) < len(s.log.Witnesses) // somebody was heard
+	case s.asked.most(perhaps, len(s.log.Witnesses)):
+		s.tellAhead(ahead, "as many as clients ask for: bring the device that has the rest of the log, or begin a new log (huis restore --new-log)")
+		return false
+	}
+	s.tellAhead(ahead, "fewer than clients ask for: they are waited for as long once more as devices are")
+	return s.waited() >= 2*s.restoration.Hold
+}
+
+// tellAhead tells the operator, once an hour, which witnesses hold the server up.
+func (s *Service) tellAhead(ahead []kt.NoteKey, what string) {
+	r := &s.restoration
+	if now := s.Clock.Now(); r.told.IsZero() || now.Sub(r.told) >= time.Hour {
+		r.told = now
+		names := make([]string, len(ahead))
+		for i, k := range ahead {
+			names[i] = k.Name
+		}
+		s.Log.Warn("witnesses say that they know more of the log than was given back", "witnesses", names, "which are", what)
+	}
 }
 
 // allDone tells whether every live device has given back, of every account the
@@ -212,7 +258,7 @@ func (s *Service) GiveLog(ctx context.Context, r *proto.GiveLogRequest) (*proto.
 		}
 		lost[i].Record = record
 	}
-	err := s.log.GiveBack(ctx, r.Checkpoint, lost)
+	err := s.log.GiveBack(ctx, r.Checkpoint, lost, ktHashes(r.Consistency))
 	if err == epochs.ErrNotOurs {
 		return nil, proto.Refuse(proto.Forbidden)
 	}

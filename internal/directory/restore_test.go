@@ -97,6 +97,8 @@ func TestARestoredServerTakesItsLogAndAccountsBack(t *testing.T) {
 	cut := *kept
 	cut.Epochs = cut.Epochs[:len(cut.Epochs)-1]
 	wantCode(t, "a log cut short", now.giveLog(&cut), proto.Forbidden)
+	cut.Consistency = []proto.Hash{{1}}
+	wantCode(t, "a page that its checkpoint does not continue", now.giveLog(&cut), proto.Forbidden)
 	other := newWorld(t)
 	other.join("mallory")
 	wantCode(t, "another server's log", now.giveLog(other.kept()), proto.Forbidden)
@@ -157,10 +159,16 @@ func TestARestoredServerTakesItsLogAndAccountsBack(t *testing.T) {
 }
 
 // ahead is a witness that stands at a size.
-type ahead struct{ size uint64 }
+type ahead struct {
+	size uint64
+	away bool
+}
 
 func (a *ahead) Key() kt.NoteKey { return kt.NoteKey{Name: "w.example"} }
 func (a *ahead) Cosign(_ context.Context, _ kt.NoteKey, old uint64, _ []kt.Hash, _ []byte) ([]byte, error) {
+	if a.away {
+		return nil, errors.New("away")
+	}
 	if old < a.size {
 		return nil, &epochs.StandsAt{Size: a.size}
 	}
@@ -173,7 +181,7 @@ func TestARestoredServerForksNothingAWitnessSaw(t *testing.T) {
 	w.join("bob")
 	kept := w.kept()
 	now, released := w.restored(2)
-	now.log.Witnesses = []epochs.Witness{&ahead{uint64(len(kept.Epochs))}}
+	now.log.Witnesses = []epochs.Witness{&ahead{size: uint64(len(kept.Epochs))}}
 	if err := now.giveAccount("alice", alice.links); err != nil {
 		t.Fatal(err)
 	}
@@ -187,6 +195,41 @@ func TestARestoredServerForksNothingAWitnessSaw(t *testing.T) {
 	}
 	if now.Restoring(t.Context()) || *released != 1 {
 		t.Error("it has the log, the time is over, and it still waits")
+	}
+}
+
+// One witness that lies, or that is right and was alone with it, does not keep a
+// restored server for ever; as many as clients ask for do, and those that are away
+// may be among them.
+func TestOneWitnessDoesNotHoldARestoredServerForEver(t *testing.T) {
+	for name, x := range map[string]struct {
+		witnesses []epochs.Witness
+		waits     time.Duration // less than 0: for ever
+	}{
+		"one of three says so":        {[]epochs.Witness{&ahead{size: 1 << 40}, &ahead{}, &ahead{}}, 2 * time.Hour},
+		"two of three say so":         {[]epochs.Witness{&ahead{size: 1 << 40}, &ahead{size: 9}, &ahead{}}, -1},
+		"one says so, one is away":    {[]epochs.Witness{&ahead{size: 1 << 40}, &ahead{away: true}, &ahead{}}, -1},
+		"one is away":                 {[]epochs.Witness{&ahead{away: true}, &ahead{}, &ahead{}}, 0},
+		"all are away":                {[]epochs.Witness{&ahead{away: true}, &ahead{away: true}}, -1},
+		"the only one there is knows": {[]epochs.Witness{&ahead{size: 9}}, -1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			alice := w.join("alice")
+			w.join("bob")
+			now, _ := w.restored(2)
+			now.log.Witnesses = x.witnesses
+			if err := now.giveAccount("alice", alice.links); err != nil {
+				t.Fatal(err)
+			}
+			now.done(alice)
+			for waited := time.Duration(0); waited <= 40*time.Hour; waited += time.Hour {
+				if over := !now.Restoring(t.Context()); over != (x.waits >= 0 && waited >= x.waits) {
+					t.Fatalf("after %v it goes on: %v", waited, over)
+				}
+				w.clock.t = w.clock.t.Add(time.Hour)
+			}
+		})
 	}
 }
 

@@ -4,24 +4,28 @@ import "codeberg.org/huis/huis/internal/wire"
 
 // Bounds of what one request gives back to a restored server, in bytes.
 const (
-	MaxGiveLog     = 8 << 20 // about 30,000 epochs
+	MaxGiveLog     = 8 << 20 // an epoch has about 500 KiB at most, the chain of policies 2 MiB
+	GiveLogPage    = 1 << 20 // how much of the log a client puts into one request, unless an epoch has more
 	MaxGiveEntries = 4 << 20 // a commit has at most 2 MiB
 	MaxGiveCount   = 256     // entries of one request, whose signatures have to be verified
 )
 
 // GiveLogRequest gives a restored server the end of its own log back: the epochs
-// from the size it has up to the one of a checkpoint it signed; and the chain of
-// its witness policies, which the log vouches for.
+// from the size it has up to the one of a checkpoint it signed, or some of them
+// with the proof that the checkpoint continues them; and the chain of its witness
+// policies, which the log vouches for.
 type GiveLogRequest struct {
-	Checkpoint []byte // signed note
-	Epochs     []LogEpoch
-	Policies   [][]byte // kt.SignedPolicy, all from the first on
+	Checkpoint  []byte // signed note
+	Epochs      []LogEpoch
+	Consistency []Hash   // from the size after Epochs to the checkpoint's; empty if they are the same
+	Policies    [][]byte // kt.SignedPolicy, all from the first on
 }
 
 // Wire codes the request.
 func (r *GiveLogRequest) Wire(c *wire.Codec) {
 	wire.OpaqueMax(c, &r.Checkpoint, MaxCheckpoint)
 	wire.Vector(c, &r.Epochs, (*LogEpoch).Wire)
+	wire.Vector(c, &r.Consistency, (*Hash).Wire)
 	wire.Vector(c, &r.Policies, bytesItem(MaxPolicy))
 }
 

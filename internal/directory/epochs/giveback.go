@@ -3,6 +3,7 @@ package epochs
 import (
 	"context"
 	"errors"
+	"sync"
 
 	"codeberg.org/huis/huis/kt"
 )
@@ -11,31 +12,28 @@ import (
 var ErrNotOurs = errors.New("not the end of this log under a checkpoint it signed")
 
 // GiveBack stores epochs that this log lost, under a checkpoint it signed. All
-// of them or none: what is not exactly the log of that checkpoint is ErrNotOurs.
-// Epochs it has are passed over.
-func (l *Log) GiveBack(ctx context.Context, checkpoint []byte, lost []Epoch) error {
+// of them or none: what is not exactly the log of that checkpoint, or by the proof
+// what that one continues, is ErrNotOurs. Epochs it has are passed over.
+func (l *Log) GiveBack(ctx context.Context, checkpoint []byte, lost []Epoch, proof []kt.Hash) error {
 	signed, err := kt.VerifyCheckpoint(checkpoint, l.Signer.Public(), nil)
 	if err != nil {
 		return ErrNotOurs
 	}
 	l.writing.Lock()
 	defer l.writing.Unlock()
-	before, r := l.current.Size(), l.current
-	versions := []kt.Replay{}
-	var fresh []Epoch
-	for _, e := range lost {
-		if e.Record.N < before || r.Size() == signed.Size {
-			continue
-		}
-		if r, err = r.Apply(e.Record, e.Batch); err != nil {
-			return ErrNotOurs
-		}
-		versions, fresh = append(versions, r), append(fresh, e)
+	before := l.current.Size()
+	if signed.Size < before {
+		return nil
 	}
-	if r.Size() != signed.Size || r.Root() != signed.Root {
-		if signed.Size < before {
-			return nil
-		}
+	versions, fresh, err := l.continued(lost, signed.Size)
+	if err != nil {
+		return err
+	}
+	r := l.current
+	if len(versions) > 0 {
+		r = versions[len(versions)-1]
+	}
+	if kt.CheckConsistency(proof, r.Size(), r.Root(), signed.Size, signed.Root) != nil {
 		return ErrNotOurs
 	}
 	for i := range fresh {
@@ -53,6 +51,21 @@ func (l *Log) GiveBack(ctx context.Context, checkpoint []byte, lost []Epoch) err
 	return nil
 }
 
+// continued replays what of the epochs is new, up to a size: the log after each.
+func (l *Log) continued(lost []Epoch, size uint64) (versions []kt.Replay, fresh []Epoch, err error) {
+	before, r := l.current.Size(), l.current
+	for _, e := range lost {
+		if e.Record.N < before || r.Size() == size {
+			continue
+		}
+		if r, err = r.Apply(e.Record, e.Batch); err != nil {
+			return nil, nil, ErrNotOurs
+		}
+		versions, fresh = append(versions, r), append(fresh, e)
+	}
+	return versions, fresh, nil
+}
+
 // Held tells whether nothing may be written yet.
 func (l *Log) Held() bool { return l.held.Load() }
 
@@ -66,27 +79,37 @@ func (l *Log) Resume(ctx context.Context) error {
 	return l.Step(ctx)
 }
 
-// Behind asks the witnesses whether one of them has cosigned more of this log
-// than there is, and returns the largest size one of them named. heard is how
-// many of them answered.
-func (l *Log) Behind(ctx context.Context) (size uint64, heard int) {
+// Heard is what a witness says of this log: the size it has cosigned, if it
+// answered.
+type Heard struct {
+	Witness  kt.NoteKey
+	Answered bool
+	Size     uint64 // 0 or this log's size or less: it knows no more
+}
+
+// Hear asks all witnesses at once whether they have cosigned more of this log
+// than there is. What they say is their word alone.
+func (l *Log) Hear(ctx context.Context) []Heard {
 	ctx, cancel := context.WithTimeout(ctx, l.Patience)
 	defer cancel()
 	l.mu.RLock()
 	v := l.published
 	l.mu.RUnlock()
 	now := v.replay.Size()
-	for _, w := range l.Witnesses {
-		_, err := w.Cosign(ctx, l.Signer.Public(), now, nil, v.note)
-		var elsewhere *StandsAt
-		switch {
-		case err == nil:
-			heard++
-		case errors.As(err, &elsewhere):
-			heard, size = heard+1, max(size, elsewhere.Size)
-		}
+	all := make([]Heard, len(l.Witnesses))
+	var asked sync.WaitGroup
+	for i, w := range l.Witnesses {
+		all[i].Witness = w.Key()
+		asked.Go(func() {
+			_, err := w.Cosign(ctx, l.Signer.Public(), now, nil, v.note)
+			var elsewhere *StandsAt
+			if all[i].Answered = err == nil || errors.As(err, &elsewhere); elsewhere != nil {
+				all[i].Size = elsewhere.Size
+			}
+		})
 	}
-	return size, heard
+	asked.Wait()
+	return all
 }
 
 // Known tells whether the newest version of the map has an index.
