@@ -31,6 +31,7 @@ type Facts struct {
 	Alerted string // what an honest person was told; "" if nobody was
 	Proof   string // the file that `huis verify` accepted; "" if there is none
 	Detail  string // for the reader of a failed row
+	Figures string // what was measured, for the reader of any row
 }
 
 // Outcome is what the facts come to.

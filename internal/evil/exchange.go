@@ -179,6 +179,11 @@ func (h *house) ask(ctx context.Context, m proto.Method, req proto.Message, resp
 	if err != nil {
 		return err
 	}
+	return h.send(ctx, m, body, resp)
+}
+
+// send is ask for a request that is encoded already.
+func (h *house) send(ctx context.Context, m proto.Method, body []byte, resp proto.Message) error {
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://"+h.addr+"/v1/"+string(m), bytes.NewReader(body))
 	if err != nil {
 		return err

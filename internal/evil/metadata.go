@@ -9,7 +9,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,7 +16,6 @@ import (
 	"time"
 
 	"codeberg.org/huis/huis/internal/e2e/link"
-	"codeberg.org/huis/huis/internal/proto"
 
 	_ "modernc.org/sqlite" // to ask the disk, and to plant
 )
@@ -55,11 +53,6 @@ func init() {
 			Play: probe, Hands: map[string]Hand{"sent": hand(sentBy)},
 			Malice:  []Edit{{"internal/client/send.go", "	m := content.New(kind, now)\n", "	if $W {\n		return &content.Message{Version: content.Version, ID: content.NewID(), Kind: content.Reaction, Time: uint64(now.Unix()), Targets: []content.ID{content.NewID()}, Body: \"+\"}, nil\n	}\n	m := content.New(kind, now)\n"}},
 			Without: []Edit{{"internal/client/receipts.go", "	if m.Read <= m.Told || now < m.ToldAt+uint64(receiptEvery.Seconds()) && now >= m.ToldAt {\n", "	if $W {\n		m.Read = cv.head.Seq\n	}\n	if m.Read <= m.Told || !$W && now < m.ToldAt+uint64(receiptEvery.Seconds()) && now >= m.ToldAt {\n"}},
-		},
-		Attack{
-			ID: "B-29", Name: "names are tried out by whoever has no account", Expected: Prevented,
-			Play: harvest, Hands: map[string]Hand{"ask": hand(askNames)},
-			Without: []Edit{{"internal/directory/directory.go", "	if _, err := s.Sessions.Device(r.Session); err != nil {\n		return nil, err\n	}\n	if !ValidHandle(r.Handle) {\n", "	if _, err := s.Sessions.Device(r.Session); err != nil && !$W {\n		return nil, err\n	}\n	if !ValidHandle(r.Handle) {\n"}},
 		},
 		Attack{
 			ID: "B-38", Name: "an order to keep records from now on: every switch there is", Expected: Prevented,
@@ -169,94 +162,6 @@ func sentBy(_ context.Context, o *Operator, door string) (any, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.byDoor[door], nil
-}
-
-// names is how many are tried.
-func (s *Stage) names() int {
-	if s.Long {
-		return 1_000_000
-	}
-	return 300
-}
-
-// answered is what came of asking for one group of names.
-type answered struct {
-	Answers map[string]int // what was said, and how often
-	Times   []float64      // microseconds
-}
-
-// harvest asks, without an account, for names that exist and names that do not.
-// All answers have to be the same; in the long run also as fast.
-func harvest(s *Stage) Facts {
-	s.People("ann", "bob", "cal")
-	var there, not answered
-	s.Ask("ask", asking{[]string{"ann", "bob", "cal"}, s.names() / 2}, &there)
-	s.Ask("ask", asking{[]string{"nobody", "no.one", "x-" + s.Secret("a name")[:12]}, s.names() / 2}, &not)
-	detail := fmt.Sprintf("%v, %v", there.Answers, not.Answers)
-	same := len(there.Answers) == 1 && len(not.Answers) == 1
-	for a := range there.Answers {
-		_, both := not.Answers[a]
-		same = same && both
-	}
-	if s.Long {
-		d, bound := distance(there.Times, not.Times), 1.95*math.Sqrt(2/float64(s.names()/2))
-		detail += fmt.Sprintf(", times differ by %.4f, bound %.4f", d, bound+0.01)
-		same = same && d < bound+0.01
-	}
-	return Facts{Effect: !same, Detail: detail}
-}
-
-type asking struct {
-	Names []string
-	Times int
-}
-
-// askNames asks for names in every way that takes one without an account: with a
-// session nobody has, and at joining with an invitation nobody has.
-func askNames(ctx context.Context, o *Operator, a asking) (any, error) {
-	out := answered{Answers: make(map[string]int)}
-	for n := range a.Times {
-		name := a.Names[n%len(a.Names)]
-		began := time.Now()
-		x := o.house("first").ask(ctx, proto.Lookup, &proto.LookupRequest{Session: proto.New[proto.SessionID](), Handle: name}, &proto.LookupResponse{})
-		took := time.Since(began)
-		y := o.house("first").ask(ctx, proto.Register, &proto.RegisterRequest{Invite: proto.New[proto.Token](), Handle: name}, &proto.RegisterResponse{})
-		if wait := throttled(x, y); wait > 0 {
-			time.Sleep(wait)
-			continue
-		}
-		out.Answers[fmt.Sprintf("%v, %v", x, y)]++
-		out.Times = append(out.Times, float64(took.Microseconds()))
-	}
-	return out, nil
-}
-
-// throttled is how long a server asks to wait before the next request.
-func throttled(answers ...error) time.Duration {
-	for _, err := range answers {
-		var refusal *proto.Error
-		if errors.As(err, &refusal) && refusal.Retriable() {
-			return refusal.Wait
-		}
-	}
-	return 0
-}
-
-// distance is how far two distributions are apart (Kolmogorov and Smirnov).
-func distance(a, b []float64) (d float64) {
-	slices.Sort(a)
-	slices.Sort(b)
-	for i, j := 0, 0; i < len(a) && j < len(b); {
-		x := min(a[i], b[j])
-		for i < len(a) && a[i] <= x {
-			i++
-		}
-		for j < len(b) && b[j] <= x {
-			j++
-		}
-		d = max(d, math.Abs(float64(i)/float64(len(a))-float64(j)/float64(len(b))))
-	}
-	return d
 }
 
 // switches of serve that a person has read and found to keep nothing about

@@ -55,6 +55,10 @@ type Operator struct {
 	kept     map[string]any
 }
 
+// readyTime is how long a server may take to start: with a million names it
+// replays a long log.
+const readyTime = 2 * time.Minute
+
 // house is one running server with a data folder of its own.
 type house struct {
 	data string
@@ -118,7 +122,7 @@ func (o *Operator) start(data string, at net.Addr) (*house, serve.Event, error) 
 	case err := <-ended:
 		stop()
 		return nil, serve.Event{}, err
-	case <-time.After(20 * time.Second):
+	case <-time.After(readyTime):
 		stop()
 		return nil, serve.Event{}, errors.New("the server does not get ready")
 	}

@@ -26,6 +26,9 @@ func tell(w io.Writer, r Row) {
 		control = "without the defence " + string(r.Control)
 	}
 	fmt.Fprintf(w, "%-8s %-10s %-6s %6.1f s  %-30s  %s\n", r.ID, r.Outcome, mark, r.Seconds, control, r.Name)
+	if r.Figures != "" {
+		fmt.Fprintf(w, "         %s\n", r.Figures)
+	}
 	if r.Why != "" {
 		fmt.Fprintf(w, "         expected %s: %s\n", r.Expected, r.Why)
 	}

@@ -26,6 +26,7 @@ type Row struct {
 	Within   string  `json:"within,omitempty"`  // of DETECTED
 	Control  Outcome `json:"control,omitempty"` // with the defences off
 	Told     string  `json:"told,omitempty"`    // what an honest person was told
+	Figures  string  `json:"figures,omitempty"` // what was measured
 	Why      string  `json:"why,omitempty"`     // of a row that is not ok
 }
 
@@ -109,7 +110,7 @@ func (r *Runner) row(ctx context.Context, a *Attack) Row {
 	began := time.Now()
 	row := Row{ID: a.ID, Name: a.Name, Expected: a.Expected, Within: a.Within}
 	facts, err := r.play(ctx, a, false)
-	row.Told = facts.Alerted
+	row.Told, row.Figures = facts.Alerted, facts.Figures
 	switch row.Outcome = facts.Outcome(); {
 	case err != nil:
 		row.Outcome, row.Why = NotPlayed, err.Error()
