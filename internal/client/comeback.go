@@ -405,10 +405,9 @@ func (c *Client) Returning(ctx context.Context) (names []string, err error) {
 // out.
 const recentlyRecovered = 14 * 24 * time.Hour
 
-// addRecoveryWarnings tells of devices that the recovery key added, the own
+// recoveryWarnings tells of devices that the recovery key added, the own
 // account's and others', and of a backup that may not be the newest.
-func (t *tx) addRecoveryWarnings(before []string) (all []string, err error) {
-	all = before
+func (t *tx) recoveryWarnings() (all []string, err error) {
 	me, err := t.identity()
 	if err != nil {
 		return nil, err

@@ -228,23 +228,27 @@ func (c *Client) Status(ctx context.Context) (out Status, err error) {
 			return err
 		}
 		out = Status{Handle: me.Handle, Account: me.Account.Hex(), Device: me.Device.Hex(), Server: c.server}
-		if out.Log, out.Warnings, err = t.logStatus(); err != nil {
+		var warnings []string
+		if out.Log, warnings, err = t.logStatus(); err != nil {
 			return err
 		}
+		out.warn(warnings...)
 		var safety *SafetyError
 		if err := t.logAlarm(); errors.As(err, &safety) {
 			out.Warnings = append(out.Warnings, "the server's log: "+safety.Reason+kept(safety))
+			out.Concerns = append(out.Concerns, Concern{Text: safety.Reason})
 		} else if err != nil {
 			return err
 		}
-		if out.Warnings, err = t.addRecoveryWarnings(out.Warnings); err != nil {
+		if warnings, err = t.recoveryWarnings(); err != nil {
 			return err
 		}
+		out.warn(warnings...)
 		named, err := t.nameWarnings()
 		if err != nil {
 			return err
 		}
-		out.Warnings = append(out.Warnings, named...)
+		out.warn(named...)
 		ids, err := t.conversations()
 		if err != nil {
 			return err
@@ -263,7 +267,7 @@ func (c *Client) Status(ctx context.Context) (out Status, err error) {
 			if err != nil {
 				return err
 			}
-			out.Warnings = append(out.Warnings, t.convWarnings(cv, names[id])...)
+			t.convWarnings(cv, names[id], &out)
 		}
 		return nil
 	})
@@ -278,27 +282,39 @@ func kept(s *SafetyError) string {
 	return " (" + s.Evidence + ")"
 }
 
-// convWarnings lists what a person should know of a conversation.
-func (t *tx) convWarnings(cv *conversation, name string) (all []string) {
+// warn adds what concerns no single conversation.
+func (s *Status) warn(texts ...string) {
+	for _, text := range texts {
+		s.Warnings = append(s.Warnings, text)
+		s.Concerns = append(s.Concerns, Concern{Text: text})
+	}
+}
+
+// convWarnings adds what a person should know of a conversation.
+func (t *tx) convWarnings(cv *conversation, name string, out *Status) {
+	add := func(text string) {
+		out.Warnings = append(out.Warnings, name+": "+text)
+		out.Concerns = append(out.Concerns, Concern{Chat: chatID(cv.id), Name: name, Text: text})
+	}
 	if cv.meta.Alarm != "" {
-		all = append(all, fmt.Sprintf("%s: stopped for safety: %s", name, cv.meta.Alarm))
+		out.Warnings = append(out.Warnings, name+": stopped for safety: "+cv.meta.Alarm)
+		out.Concerns = append(out.Concerns, Concern{Chat: chatID(cv.id), Name: name, Text: cv.meta.Alarm})
 	}
 	for _, a := range cv.meta.Wanted {
-		all = append(all, fmt.Sprintf("%s: @%s is not in it yet; no device of theirs could be added", name, t.handleOf(a)))
+		add(fmt.Sprintf("@%s is not in it yet; no device of theirs could be added", t.handleOf(a)))
 	}
 	switch cv.meta.State {
 	case stateBroken:
-		all = append(all, fmt.Sprintf("%s: a change of entry %d could not be processed; waiting to be added again", name, cv.meta.Broken.Seq))
+		add(fmt.Sprintf("a change of entry %d could not be processed; waiting to be added again", cv.meta.Broken.Seq))
 	case stateLost:
-		all = append(all, fmt.Sprintf("%s: waiting for another member's device to let this one in again; nothing can be sent or read until one is online", name))
+		add("waiting for another member's device to let this one in again; nothing can be sent or read until one is online")
 	}
 	warnings, err := t.list(key("warn", cv.id, ""), "", 0)
 	if err == nil {
 		for _, w := range warnings {
-			all = append(all, name+": "+string(w.Value))
+			add(string(w.Value))
 		}
 	}
-	return all
 }
 
 // waiting counts the messages that have no receipt.

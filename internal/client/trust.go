@@ -360,8 +360,11 @@ func (t *tx) saidOf(r *nameRecord, said string) (proto.AccountID, error) {
 
 // Note is a line about somebody's keys in the timeline of a conversation.
 type Note struct {
-	Time time.Time
-	Text string
+	Time   time.Time
+	Handle string
+	Kind   string // as TrustEvent has it
+	Signed bool
+	Text   string
 }
 
 // Notes lists what changed with the keys of a conversation's people since this
@@ -392,7 +395,7 @@ func (c *Client) Notes(ctx context.Context, chat string) (all []Note, err error)
 			}
 			for _, ev := range events {
 				if (ev.news() || ev.Kind == "verified") && !ev.Time.Before(since) {
-					all = append(all, Note{ev.Time, ev.Text})
+					all = append(all, Note{ev.Time, bareName(t.handleOf(a)), ev.Kind, ev.Signed, ev.Text})
 				}
 			}
 		}

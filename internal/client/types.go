@@ -89,5 +89,13 @@ type Status struct {
 	Outbox      int // messages not yet acknowledged
 	Log         LogStatus
 	Warnings    []string
+	Concerns    []Concern // the warnings once more, each with what it is about
 	Unreachable bool
+}
+
+// Concern is one thing a person should know.
+type Concern struct {
+	Chat string // identifier of the conversation, see ChatInfo; "" if it concerns none
+	Name string // the conversation's
+	Text string
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -30,8 +31,8 @@ func (c *Core) status(k *Call, _ *Empty) (*Status, error) {
 	for _, w := range st.Log.Witnesses {
 		s.Log.Witnesses = append(s.Log.Witnesses, Witness{Name: w.Name, Time: millis(w.Time)})
 	}
-	for _, w := range st.Warnings {
-		s.Warnings = append(s.Warnings, Warning{Text: w})
+	for _, w := range st.Concerns {
+		s.Warnings = append(s.Warnings, Warning{Chat: w.Chat, Name: w.Name, Say: say(w.Text)})
 	}
 	return s, nil
 }
@@ -62,9 +63,7 @@ func (c *Core) alarms(*Call, *Empty) (*AlarmList, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	l := new(AlarmList)
-	for a := range c.standing {
-		l.Alarms = append(l.Alarms, a)
-	}
+	l.Alarms = slices.Clone(c.standing)
 	return l, nil
 }
 
@@ -200,9 +199,9 @@ func (c *Core) approve(k *Call, q *ApproveRequest) (*Device, error) {
 	})
 	switch {
 	case err != nil && asked && !yes:
-		return nil, &Error{CodeNotApproved, "not approved", "nothing was changed"}
+		return nil, &Error{Code: CodeNotApproved, Text: "not approved", Hint: "nothing was changed"}
 	case err != nil && !asked && Explain(err).Code == CodeInternal:
-		return nil, &Error{CodeBadCode, err.Error(), "the new device shows a new code when it begins again"}
+		return nil, &Error{Code: CodeBadCode, Text: err.Error(), Hint: "the new device shows a new code when it begins again"}
 	case err != nil:
 		return nil, err
 	}

@@ -43,7 +43,7 @@ func (c *Core) oneChat(ctx context.Context, device *client.Client, chat string) 
 // chatOf is a chat as interfaces see it.
 func (c *Core) chatOf(ctx context.Context, device *client.Client, info client.ChatInfo) Chat {
 	out := Chat{
-		ID: info.ID, Name: info.Name, Kind: ChatKind(info.Kind), State: ChatState(info.State), Stopped: info.Stopped,
+		ID: info.ID, Name: info.Name, Kind: ChatKind(info.Kind), State: ChatState(info.State), Stopped: say(info.Stopped),
 		Person: info.Person, People: info.People, Role: RoleMember, Unread: info.Unread, Mentioned: info.Mentioned,
 		Draft: info.Draft, Expiry: int(info.Expiry / time.Second), Time: millis(info.Time), Read: int64(info.Read),
 		Trust: Trust(info.Trust),
@@ -174,7 +174,7 @@ func (c *Core) members(k *Call, q *ChatID) (*MemberList, error) {
 
 // add puts a device under its person.
 func (l *MemberList) add(m client.Member, me string) {
-	d := MemberDevice{ID: m.Device, Since: millis(m.Since), Warning: m.Warning}
+	d := MemberDevice{ID: m.Device, Since: millis(m.Since), Warning: say(m.Warning)}
 	for i := range l.Members {
 		if p := &l.Members[i]; p.Account == m.Account {
 			p.Devices = append(p.Devices, d)
@@ -184,7 +184,7 @@ func (l *MemberList) add(m client.Member, me string) {
 		}
 	}
 	p := Member{
-		Handle: m.Handle, Account: m.Account, Self: m.Account == me, Role: Role(m.Role), Trust: Trust(m.Trust), Reason: m.Why,
+		Handle: m.Handle, Account: m.Account, Self: m.Account == me, Role: Role(m.Role), Trust: Trust(m.Trust), Reason: say(m.Why),
 		Since: d.Since, Devices: []MemberDevice{d},
 	}
 	if p.Self {
@@ -198,9 +198,9 @@ func (l *MemberList) add(m client.Member, me string) {
 func (p *Member) worsen(m client.Member) {
 	switch {
 	case m.Trust == client.TrustStop:
-		p.Trust, p.Reason = TrustStop, m.Why
+		p.Trust, p.Reason = TrustStop, say(m.Why)
 	case m.Warning != "" && p.Trust != TrustStop:
-		p.Trust, p.Reason = TrustChanged, m.Warning
+		p.Trust, p.Reason = TrustChanged, say(m.Warning)
 	}
 }
 
@@ -215,7 +215,7 @@ func (c *Core) notes(k *Call, q *ChatID) (*NoteList, error) {
 	}
 	l := new(NoteList)
 	for _, n := range all {
-		l.Notes = append(l.Notes, Note{Time: millis(n.Time), Text: n.Text})
+		l.Notes = append(l.Notes, Note{Time: millis(n.Time), Handle: n.Handle, Kind: PersonEventKind(n.Kind), Signed: n.Signed})
 	}
 	return l, nil
 }

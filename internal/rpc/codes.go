@@ -33,6 +33,7 @@ const (
 	CodePin           ErrorCode = "pin"         // another server answers
 	CodeDamaged       ErrorCode = "damaged"     // what is stored does not open
 	CodeFull          ErrorCode = "full"        // no room on this device
+	CodeNotNow        ErrorCode = "not-now"     // the reason says what is in the way
 
 	CodeInviteUnknown ErrorCode = "invite-unknown"
 	CodeInviteExpired ErrorCode = "invite-expired"
@@ -46,3 +47,6 @@ const (
 	CodeGone          ErrorCode = "gone"      // the server no longer holds it
 	CodeRefused       ErrorCode = "refused"   // any other refusal of the server
 )
+
+// SentenceCode tells which sentence the core says; sentences.go lists them.
+type SentenceCode string

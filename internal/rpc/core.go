@@ -40,13 +40,13 @@ type Core struct {
 	sync     SyncEvent
 	lastSync time.Time
 	revoked  bool
-	standing map[Alarm]bool
+	standing []Alarm
 }
 
 // NewCore opens the profile, if there is one, and keeps it up to date until ctx
 // ends. Close gives it back.
 func NewCore(ctx context.Context, cfg Config) (*Core, error) {
-	c := &Core{cfg: cfg, ctx: ctx, sessions: map[*session]bool{}, standing: map[Alarm]bool{}}
+	c := &Core{cfg: cfg, ctx: ctx, sessions: map[*session]bool{}}
 	c.news.kick = make(chan struct{}, 1)
 	conf, err := c.open(ctx, false)
 	if errors.Is(err, client.ErrNoProfile) {
@@ -157,7 +157,7 @@ func (c *Core) make(ctx context.Context, begin func(client.Config) (*client.Clie
 	}
 	c.mu.Unlock()
 	if has {
-		return nil, &Error{CodeHasProfile, "this device has an account already", "another one needs another profile"}
+		return nil, &Error{Code: CodeHasProfile, Text: "this device has an account already", Hint: "another one needs another profile"}
 	}
 	if busy {
 		return nil, &Error{Code: CodeBusy, Text: "this device is being set up already"}
@@ -195,10 +195,10 @@ func (c *Core) invitation(text string) (client.Invitation, error) {
 	}
 	inv, err := client.ParseInvitation(text)
 	if err != nil {
-		return inv, &Error{CodeBadInvite, err.Error(), "copy the whole link, up to its last character"}
+		return inv, &Error{Code: CodeBadInvite, Text: err.Error(), Hint: "copy the whole link, up to its last character"}
 	}
 	if server != "" && inv.Server.URL != server {
-		return inv, &Error{CodeOtherServer, "this invitation is for " + inv.Server.URL, "open the link itself in the browser"}
+		return inv, &Error{Code: CodeOtherServer, Text: "this invitation is for " + inv.Server.URL, Hint: "open the link itself in the browser"}
 	}
 	return inv, nil
 }
@@ -210,7 +210,7 @@ func (c *Core) server(text string) (client.ServerRef, error) {
 	}
 	ref, err := client.ParseServerRef(text)
 	if err != nil {
-		return ref, &Error{CodeBadInvite, err.Error(), "your other device shows the server to write here"}
+		return ref, &Error{Code: CodeBadInvite, Text: err.Error(), Hint: "your other device shows the server to write here"}
 	}
 	return ref, nil
 }

@@ -11,4 +11,7 @@
 // id: progress, and pieces of files. Events with id 0 belong to no call. No
 // private key and no secret of a ratchet crosses, except the recovery key, which
 // is made to be shown.
+//
+// What the core says to a person crosses as a Sentence: a code and what stands in
+// its places (sentences.go). Interfaces have words for every code.
 package rpc

@@ -12,23 +12,23 @@ import (
 // refusals gives the server's refusals their codes and words. What is not here
 // is CodeRefused.
 var refusals = map[proto.Code]Error{
-	proto.InviteUnknown:  {CodeInviteUnknown, "this invitation is not known to the server", "copy the whole link, up to its last character, or ask for another"},
-	proto.InviteExpired:  {CodeInviteExpired, "this invitation has expired", "ask the person who invited you for another"},
-	proto.InviteUsed:     {CodeInviteUsed, "this invitation has been used already", "each invitation is for one person; ask for another"},
-	proto.NameTaken:      {CodeNameTaken, "this name is taken on the server", "choose another; your invitation is still good"},
-	proto.BadName:        {CodeBadName, "this cannot be a name", "a name has 2 to 32 of the letters a to z, digits, dots and dashes"},
-	proto.TooLarge:       {CodeTooLarge, "this is larger than the server takes", "send long texts as a file"},
-	proto.Throttled:      {CodeThrottled, "too much at once, the server asks to slow down", "wait a minute and try again"},
-	proto.Busy:           {CodeBusy, "the server is busy", "wait a minute and try again"},
-	proto.Full:           {CodeServerFull, "the server's disk is full", "tell the server's admin; nothing was lost"},
-	proto.Quota:          {CodeQuota, "the storage allotted to you on the server is used up", "tell the server's admin"},
-	proto.Forbidden:      {CodeForbidden, "the server does not allow you to do this", "an admin of the server can: the first who joined"},
-	proto.UnknownAccount: {CodeUnknownPerson, "the server knows nobody of that name", "check the spelling; names look like @alice"},
-	proto.NotMember:      {CodeNotMember, "you are not a member of this conversation", ""},
-	proto.NoneLeft:       {CodeNoneLeft, "this person's devices cannot be added now", "they need to be online once; try again after that"},
-	proto.Gone:           {CodeGone, "the server no longer holds these messages", "read on another device that was online in time"},
-	proto.NoBlob:         {CodeGone, "the server no longer holds this file", "ask the sender to send it again"},
-	proto.NoAccount:      {CodeNoProfile, "this account does not exist on the server", "was the server set up anew? ask its admin for an invitation"},
+	proto.InviteUnknown:  {Code: CodeInviteUnknown, Text: "this invitation is not known to the server", Hint: "copy the whole link, up to its last character, or ask for another"},
+	proto.InviteExpired:  {Code: CodeInviteExpired, Text: "this invitation has expired", Hint: "ask the person who invited you for another"},
+	proto.InviteUsed:     {Code: CodeInviteUsed, Text: "this invitation has been used already", Hint: "each invitation is for one person; ask for another"},
+	proto.NameTaken:      {Code: CodeNameTaken, Text: "this name is taken on the server", Hint: "choose another; your invitation is still good"},
+	proto.BadName:        {Code: CodeBadName, Text: "this cannot be a name", Hint: "a name has 2 to 32 of the letters a to z, digits, dots and dashes"},
+	proto.TooLarge:       {Code: CodeTooLarge, Text: "this is larger than the server takes", Hint: "send long texts as a file"},
+	proto.Throttled:      {Code: CodeThrottled, Text: "too much at once, the server asks to slow down", Hint: "wait a minute and try again"},
+	proto.Busy:           {Code: CodeBusy, Text: "the server is busy", Hint: "wait a minute and try again"},
+	proto.Full:           {Code: CodeServerFull, Text: "the server's disk is full", Hint: "tell the server's admin; nothing was lost"},
+	proto.Quota:          {Code: CodeQuota, Text: "the storage allotted to you on the server is used up", Hint: "tell the server's admin"},
+	proto.Forbidden:      {Code: CodeForbidden, Text: "the server does not allow you to do this", Hint: "an admin of the server can: the first who joined"},
+	proto.UnknownAccount: {Code: CodeUnknownPerson, Text: "the server knows nobody of that name", Hint: "check the spelling; names look like @alice"},
+	proto.NotMember:      {Code: CodeNotMember, Text: "you are not a member of this conversation", Hint: ""},
+	proto.NoneLeft:       {Code: CodeNoneLeft, Text: "this person's devices cannot be added now", Hint: "they need to be online once; try again after that"},
+	proto.Gone:           {Code: CodeGone, Text: "the server no longer holds these messages", Hint: "read on another device that was online in time"},
+	proto.NoBlob:         {Code: CodeGone, Text: "the server no longer holds this file", Hint: "ask the sender to send it again"},
+	proto.NoAccount:      {Code: CodeNoProfile, Text: "this account does not exist on the server", Hint: "was the server set up anew? ask its admin for an invitation"},
 }
 
 // sentinels gives the client's errors theirs.
@@ -68,25 +68,26 @@ func Explain(err error) *Error {
 	case errors.As(err, &own):
 		return own
 	case errors.As(err, &pin):
-		return &Error{CodePin, pin.Error(), pin.Hint()}
+		return &Error{Code: CodePin, Text: pin.Error(), Hint: pin.Hint()}
 	case errors.As(err, &safety):
-		return &Error{CodeSafety, safety.Error(), safety.Hint()}
+		return &Error{Code: CodeSafety, Text: safety.Error(), Hint: safety.Hint(), Reason: say(safety.Reason), Fix: say(safety.Fix)}
 	case errors.As(err, &damaged):
-		return &Error{CodeDamaged, damaged.Error(), damaged.Hint()}
+		return &Error{Code: CodeDamaged, Text: damaged.Error(), Hint: damaged.Hint()}
 	case errors.As(err, &refused):
 		if known, ok := refusals[refused.Code]; ok {
 			return &known
 		}
-		return &Error{CodeRefused, err.Error(), ""}
+		return &Error{Code: CodeRefused, Text: err.Error()}
 	}
 	for _, s := range sentinels {
 		if errors.Is(err, s.is) {
-			return &Error{s.as, err.Error(), s.hint}
+			return &Error{Code: s.as, Text: err.Error(), Hint: s.hint}
 		}
 	}
 	e := &Error{Code: CodeInternal, Text: err.Error()}
 	if errors.As(err, &hinter) {
-		e.Hint = hinter.Hint()
+		e.Code, e.Hint = CodeNotNow, hinter.Hint()
+		e.Reason, e.Fix = say(e.Text), say(e.Hint)
 	}
 	return e
 }

@@ -253,7 +253,7 @@ func (w *wanted) fetch() error {
 		return err
 	}
 	if len(f.Bytes) != want.Length {
-		return &Error{CodeBadRequest, "the file changed while it was read", "attach it again"}
+		return &Error{Code: CodeBadRequest, Text: "the file changed while it was read", Hint: "attach it again"}
 	}
 	w.have = f.Bytes
 	*w.done += int64(len(f.Bytes))

@@ -90,7 +90,7 @@ func (c *Core) tell(ctx context.Context, device *client.Client, ch client.Change
 		c.event("messages", &MessagesEvent{Chat: chat.ID, Seqs: numbers(one.Seqs)})
 		c.tellNew(ctx, device, chat, one.New)
 		if info.Stopped != "" {
-			c.raise(Alarm{Chat: chat.ID, Reason: info.Stopped, Fix: "compare with the other members by another way, and talk to the server's operator"})
+			c.raise(Alarm{Chat: chat.ID, Reason: say(info.Stopped), Fix: say("compare with the other members by another way, and talk to the server's operator")})
 		}
 	}
 	if ch.People {
@@ -139,8 +139,10 @@ func (c *Core) tellNew(ctx context.Context, device *client.Client, chat Chat, se
 // raise keeps an alarm and tells interfaces, once.
 func (c *Core) raise(a Alarm) {
 	c.mu.Lock()
-	known := c.standing[a]
-	c.standing[a] = true
+	known := slices.ContainsFunc(c.standing, a.same)
+	if !known {
+		c.standing = append(c.standing, a)
+	}
 	c.mu.Unlock()
 	if !known {
 		c.event("alarm", &a)
@@ -151,10 +153,23 @@ func (c *Core) raise(a Alarm) {
 func alarmOf(err error) Alarm {
 	var safety *client.SafetyError
 	if errors.As(err, &safety) {
-		return Alarm{Reason: safety.Reason, Fix: safety.Fix, Evidence: safety.Evidence}
+		return Alarm{Reason: say(safety.Reason), Fix: say(safety.Fix), Evidence: safety.Evidence}
 	}
 	e := Explain(err)
-	return Alarm{Reason: e.Text, Fix: e.Hint}
+	return Alarm{Reason: say(e.Text), Fix: say(e.Hint)}
+}
+
+// same tells whether two alarms say the same of the same.
+func (a Alarm) same(b Alarm) bool {
+	return a.Chat == b.Chat && a.Reason.String() == b.Reason.String() && a.Fix.String() == b.Fix.String() && a.Evidence == b.Evidence
+}
+
+// String is the sentence in English.
+func (s *Sentence) String() string {
+	if s == nil {
+		return ""
+	}
+	return s.Text
 }
 
 // setSync changes how the connection stands, and tells of it.

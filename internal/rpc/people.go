@@ -9,7 +9,7 @@ import (
 
 func personOf(p client.PersonInfo) Person {
 	out := Person{
-		Handle: p.Handle, Account: p.Account, Self: p.Self, Trust: Trust(p.Trust), Reason: p.Reason, Devices: p.Devices,
+		Handle: p.Handle, Account: p.Account, Self: p.Self, Trust: Trust(p.Trust), Reason: say(p.Reason), Devices: p.Devices,
 		Verified: millis(p.Verified), Chat: p.Chat,
 	}
 	if p.Self || out.Trust == "" {
@@ -57,7 +57,7 @@ func (c *Core) detail(k *Call, device *client.Client, t client.Trust) (*PersonDe
 		p = all[i]
 	}
 	p.Trust, p.Reason, p.Verified = t.State, t.Reason, t.Verified
-	d := &PersonDetail{Person: personOf(p), Words: t.Code.Words, Digits: t.Code.Digits, Fix: t.Fix, Checked: millis(t.Checked)}
+	d := &PersonDetail{Person: personOf(p), Words: t.Code.Words, Digits: t.Code.Digits, Fix: say(t.Fix), Checked: millis(t.Checked)}
 	for _, e := range slices.Backward(t.Events) {
 		d.History = append(d.History, PersonEvent{
 			Kind: PersonEventKind(e.Kind), Time: millis(e.Time), Device: e.Device, Signed: e.Signed, Text: e.Text,

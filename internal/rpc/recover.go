@@ -16,7 +16,7 @@ func (c *Core) recover(k *Call, q *RecoverRequest) (*Recovered, error) {
 	}
 	key, err := client.ParseRecoveryKey(q.Key)
 	if err != nil {
-		return nil, &Error{CodeBadRecovery, err.Error(), "it has twelve groups of five letters and figures"}
+		return nil, &Error{Code: CodeBadRecovery, Text: err.Error(), Hint: "it has twelve groups of five letters and figures"}
 	}
 	var r client.Recovered
 	s, err := c.make(k.Ctx, func(conf client.Config) (device *client.Client, err error) {
@@ -25,7 +25,7 @@ func (c *Core) recover(k *Call, q *RecoverRequest) (*Recovered, error) {
 		return device, err
 	})
 	if errors.Is(err, proto.NoAccount) {
-		return nil, &Error{CodeBadRecovery, "the server knows no account of this recovery key", "was it replaced by a newer one? compare it with what you wrote down"}
+		return nil, &Error{Code: CodeBadRecovery, Text: "the server knows no account of this recovery key", Hint: "was it replaced by a newer one? compare it with what you wrote down"}
 	}
 	if err != nil {
 		return nil, err

@@ -173,10 +173,18 @@ type Witness struct {
 	Time Millis `json:"time"`
 }
 
+// Sentence is something the core says; interfaces have words for its code.
+type Sentence struct {
+	Code SentenceCode `json:"code"`
+	With []string     `json:"with"` // what stands in its places: names, numbers, dates
+	Text string       `json:"text"` // the same in English, as the core writes it
+}
+
 // Warning is something a person should know.
 type Warning struct {
-	Chat string `json:"chat"` // Chat.id, "" if it concerns none
-	Text string `json:"text"`
+	Chat string    `json:"chat"` // Chat.id, "" if it concerns none
+	Name string    `json:"name"` // Chat.name
+	Say  *Sentence `json:"say,omitempty"`
 }
 
 // ChatKind is what a conversation is.
@@ -208,11 +216,11 @@ type Chat struct {
 	Name    string    `json:"name"` // the group's name, or "@handle"
 	Kind    ChatKind  `json:"kind"`
 	State   ChatState `json:"state"`
-	Stopped string    `json:"stopped"` // ChatStopped: why, in words
-	Person  string    `json:"person"`  // direct: the other's handle
-	Trust   Trust     `json:"trust"`   // the worst of its people
-	People  int       `json:"people"`  // accounts in it
-	Role    Role      `json:"role"`    // one's own
+	Stopped *Sentence `json:"stopped,omitempty"` // ChatStopped: why
+	Person  string    `json:"person"`            // direct: the other's handle
+	Trust   Trust     `json:"trust"`             // the worst of its people
+	People  int       `json:"people"`            // accounts in it
+	Role    Role      `json:"role"`              // one's own
 	Unread  int       `json:"unread"`
 	// Among the unread ones somebody names this person.
 	Mentioned bool   `json:"mentioned"`
@@ -276,16 +284,16 @@ type Member struct {
 	Self    bool           `json:"self"`
 	Role    Role           `json:"role"`
 	Trust   Trust          `json:"trust"`
-	Reason  string         `json:"reason"` // TrustChanged, TrustStop: why, in words
-	Since   Millis         `json:"since"`  // of the first device there now
+	Reason  *Sentence      `json:"reason,omitempty"` // TrustChanged, TrustStop: why
+	Since   Millis         `json:"since"`            // of the first device there now
 	Devices []MemberDevice `json:"devices"`
 }
 
 // MemberDevice is one reader of a conversation.
 type MemberDevice struct {
-	ID      string `json:"id"` // lower-case hex
-	Since   Millis `json:"since"`
-	Warning string `json:"warning"` // why it is not proven, "" if it is
+	ID      string    `json:"id"` // lower-case hex
+	Since   Millis    `json:"since"`
+	Warning *Sentence `json:"warning,omitempty"` // why it is not proven
 }
 
 // MemberList is everybody who reads a conversation.
@@ -353,12 +361,12 @@ const (
 
 // Person is a contact.
 type Person struct {
-	Handle  string `json:"handle"`
-	Account string `json:"account"`
-	Self    bool   `json:"self"`
-	Trust   Trust  `json:"trust"`
-	Reason  string `json:"reason"` // TrustChanged, TrustStop: why, in words
-	Devices int    `json:"devices"`
+	Handle  string    `json:"handle"`
+	Account string    `json:"account"`
+	Self    bool      `json:"self"`
+	Trust   Trust     `json:"trust"`
+	Reason  *Sentence `json:"reason,omitempty"` // TrustChanged, TrustStop: why
+	Devices int       `json:"devices"`
 	// When safety words were last compared.
 	Verified Millis `json:"verified"`
 	Chat     string `json:"chat"` // Chat.id of the direct conversation, "" if none
@@ -379,9 +387,9 @@ type PersonDetail struct {
 	Person Person `json:"person"`
 	// What both read to each other: twelve words of one list, or digits instead;
 	// the same on both sides. None for oneself.
-	Words  []string `json:"words"`
-	Digits string   `json:"digits"`
-	Fix    string   `json:"fix"` // TrustStop: what to do, in words
+	Words  []string  `json:"words"`
+	Digits string    `json:"digits"`
+	Fix    *Sentence `json:"fix,omitempty"` // TrustStop: what to do
 	// When the log was last compared.
 	Checked Millis        `json:"checked"`
 	History []PersonEvent `json:"history"` // newest first
@@ -423,8 +431,10 @@ type Verify struct {
 
 // Note is a line about somebody's keys in a conversation's timeline.
 type Note struct {
-	Time Millis `json:"time"`
-	Text string `json:"text"`
+	Time   Millis          `json:"time"`
+	Handle string          `json:"handle"`
+	Kind   PersonEventKind `json:"kind"`
+	Signed bool            `json:"signed"`
 }
 
 // NoteList is what changed with the keys of a conversation's people, oldest
@@ -504,10 +514,10 @@ type NewMessageEvent struct {
 
 // Alarm is something that stopped this device for safety.
 type Alarm struct {
-	Chat     string `json:"chat"` // Chat.id, "" if it concerns the account or the server
-	Reason   string `json:"reason"`
-	Fix      string `json:"fix"`
-	Evidence string `json:"evidence"` // where the proof is, "" if there is none
+	Chat     string    `json:"chat"` // Chat.id, "" if it concerns the account or the server
+	Reason   *Sentence `json:"reason,omitempty"`
+	Fix      *Sentence `json:"fix,omitempty"`
+	Evidence string    `json:"evidence"` // where the proof is, "" if there is none
 }
 
 // AlarmList is the alarms that stand.
@@ -520,6 +530,9 @@ type Error struct {
 	Code ErrorCode `json:"code"`
 	Text string    `json:"text"` // English; interfaces translate the code
 	Hint string    `json:"hint"` // what to do
+	// What was found and what to do, where that says more than the code.
+	Reason *Sentence `json:"reason,omitempty"`
+	Fix    *Sentence `json:"fix,omitempty"`
 }
 
 func (e *Error) Error() string { return string(e.Code) + ": " + e.Text }

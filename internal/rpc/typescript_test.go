@@ -90,6 +90,10 @@ func writeFile(t *testing.T, b *bytes.Buffer, file *ast.File) {
 			}
 		}
 	}
+	for _, s := range sentences {
+		values["SentenceCode"] = append(values["SentenceCode"], strconv.Quote(string(s.code)))
+	}
+	values["SentenceCode"] = slices.Compact(slices.Sorted(slices.Values(append(values["SentenceCode"], strconv.Quote(string(SentenceOther))))))
 	for _, d := range file.Decls {
 		g, ok := d.(*ast.GenDecl)
 		if !ok || g.Tok != token.TYPE {

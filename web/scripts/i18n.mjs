@@ -1,7 +1,7 @@
 // Turns src/i18n/{en,fr,de}.json into typed functions, one module per language.
 // A value is a text with {name} places, or its plural forms by CLDR category,
 // chosen by the place {n}. A key that one language lacks, has too much, or fills
-// with other places ends the run.
+// with other places ends the run; so does a sentence of the core without words.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 
 const dir = new URL('../src/i18n/', import.meta.url);
@@ -27,6 +27,20 @@ for (const l of languages) {
     }
   }
   for (const key of Object.keys(source.en)) if (!(key in source[l])) wrong.push(`${l}: ${key} is missing`);
+}
+
+// Every sentence the core can say has words.
+const types = readFileSync(new URL('../src/core/types.ts', import.meta.url), 'utf8');
+const codes = /export type SentenceCode = (.*);/.exec(types)?.[1]?.match(/[a-z-]+/g) ?? [];
+if (codes.length < 100)
+  wrong.push('src/core/types.ts: the codes of the core\u2019s sentences are not where they were');
+const key = (code) => 'say_' + code.replace(/-(.)/g, (_, c) => c.toUpperCase());
+for (const l of languages) {
+  for (const c of codes)
+    if (!(key(c) in source[l])) wrong.push(`${l}: the core\u2019s sentence ${c} has no words`);
+  const known = new Set(codes.map(key));
+  for (const k of Object.keys(source[l]))
+    if (k.startsWith('say_') && !known.has(k)) wrong.push(`${l}: the core does not say ${k}`);
 }
 if (wrong.length) {
   console.error(wrong.join('\n'));

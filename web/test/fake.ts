@@ -60,7 +60,6 @@ export const chat = (id: string, over: Partial<T.Chat> = {}): T.Chat => ({
   name: id,
   kind: id.startsWith('@') ? 'direct' : 'group',
   state: '',
-  stopped: '',
   person: id.startsWith('@') ? id.slice(1) : '',
   trust: 'checked',
   people: 2,
@@ -80,7 +79,6 @@ export const person = (handle: string, over: Partial<T.Person> = {}): T.Person =
   account: hex(handle, 64),
   self: false,
   trust: 'checked',
-  reason: '',
   devices: 1,
   verified: 0,
   chat: '@' + handle,
@@ -220,7 +218,6 @@ export class FakeCore implements Port {
       person: p,
       words,
       digits: '',
-      fix: '',
       checked: Date.now() - hour,
       history: this.history[handle] ?? [],
     };
@@ -390,9 +387,8 @@ export const member = (handle: string, over: Partial<T.Member> = {}): T.Member =
   self: false,
   role: 'member',
   trust: 'checked',
-  reason: '',
   since: Date.now() - 40 * day,
-  devices: [{ id: hex(handle), since: Date.now() - 40 * day, warning: '' }],
+  devices: [{ id: hex(handle), since: Date.now() - 40 * day }],
   ...over,
 });
 

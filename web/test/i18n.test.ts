@@ -37,7 +37,7 @@ describe('catalogues', () => {
   it('use every word, and have every word that is used', () => {
     const used = new Set([...sources(root).matchAll(/\bt\.([a-z][A-Za-z0-9_]*)\(/g)].map((m) => m[1]!));
     const have = new Set(Object.keys(en));
-    expect([...have].filter((k) => !used.has(k))).toEqual([]);
+    expect([...have].filter((k) => !used.has(k) && !k.startsWith('say_'))).toEqual([]); // these follow types.ts, see scripts/i18n.mjs
     expect([...used].filter((k) => !have.has(k))).toEqual([]);
   });
 

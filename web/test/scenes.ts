@@ -129,7 +129,13 @@ function group(core: FakeCore, id: string): void {
     member('lotte.de-vries', { trust: 'verified' }),
     member('marek', { trust: 'changed' }),
     member('siobhan.byrne', {
-      devices: [{ id: hex('x'), since: Date.now() - hour, warning: 'not in the log yet' }],
+      devices: [
+        {
+          id: hex('x'),
+          since: Date.now() - hour,
+          warning: { code: 'device-unproven', with: [], text: "its account's keys do not vouch for it" },
+        },
+      ],
     }),
   ];
   const all = core.messages[id]!;
@@ -188,7 +194,11 @@ export function alarm(core: FakeCore): void {
   const c = core.chats[0]!;
   c.state = 'stopped';
   c.trust = 'stop';
-  c.stopped = 'the key this server gave for jonas.weber is not the one in the public log';
+  c.stopped = {
+    code: 'keys-not-logged',
+    with: ['jonas.weber'],
+    text: 'the keys the server shows for @jonas.weber do not stand in its log',
+  };
   const p = core.people.find((x) => x.handle === c.person)!;
   p.trust = 'stop';
   p.reason = c.stopped;
@@ -196,7 +206,11 @@ export function alarm(core: FakeCore): void {
     {
       chat: c.id,
       reason: c.stopped,
-      fix: 'compare safety words before you write again',
+      fix: {
+        code: 'fix-ask-devices',
+        with: [],
+        text: 'ask the person by another way which devices are theirs',
+      },
       evidence: 'evidence/split',
     },
   ];

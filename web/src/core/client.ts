@@ -2,7 +2,7 @@
 // Start with connect() of connect.ts, which chooses the carrier.
 
 import type { Frame } from "./frame";
-import type { Attachment, AttachmentRequest, Error as Refusal, ErrorCode, Events, Exchanges, Methods, Message, Progress, SendRequest } from "./types";
+import type { Attachment, AttachmentRequest, Error as Refusal, ErrorCode, Events, Exchanges, Methods, Message, Progress, SendRequest, Sentence } from "./types";
 
 /** Port carries frames to the core and back. */
 export interface Port {
@@ -19,6 +19,9 @@ export class CoreError extends Error {
     readonly code: ErrorCode,
     message: string,
     readonly hint: string,
+    /** What was found and what to do, where that says more than the code. */
+    readonly reason?: Sentence,
+    readonly fix?: Sentence,
   ) {
     super(message);
   }
@@ -171,5 +174,5 @@ export class Client {
 }
 
 function refusal(e: Refusal): CoreError {
-  return new CoreError(e.code, e.text, e.hint);
+  return new CoreError(e.code, e.text, e.hint, e.reason, e.fix);
 }

@@ -175,11 +175,22 @@ export interface Witness {
   time: Millis;
 }
 
+/** Sentence is something the core says; interfaces have words for its code. */
+export interface Sentence {
+  code: SentenceCode;
+  /** what stands in its places: names, numbers, dates */
+  with: string[];
+  /** the same in English, as the core writes it */
+  text: string;
+}
+
 /** Warning is something a person should know. */
 export interface Warning {
   /** Chat.id, "" if it concerns none */
   chat: string;
-  text: string;
+  /** Chat.name */
+  name: string;
+  say?: Sentence;
 }
 
 /** ChatKind is what a conversation is. */
@@ -196,8 +207,8 @@ export interface Chat {
   name: string;
   kind: ChatKind;
   state: ChatState;
-  /** ChatStopped: why, in words */
-  stopped: string;
+  /** ChatStopped: why */
+  stopped?: Sentence;
   /** direct: the other's handle */
   person: string;
   /** the worst of its people */
@@ -270,8 +281,8 @@ export interface Member {
   self: boolean;
   role: Role;
   trust: Trust;
-  /** TrustChanged, TrustStop: why, in words */
-  reason: string;
+  /** TrustChanged, TrustStop: why */
+  reason?: Sentence;
   /** of the first device there now */
   since: Millis;
   devices: MemberDevice[];
@@ -282,8 +293,8 @@ export interface MemberDevice {
   /** lower-case hex */
   id: string;
   since: Millis;
-  /** why it is not proven, "" if it is */
-  warning: string;
+  /** why it is not proven */
+  warning?: Sentence;
 }
 
 /** MemberList is everybody who reads a conversation. */
@@ -351,8 +362,8 @@ export interface Person {
   account: string;
   self: boolean;
   trust: Trust;
-  /** TrustChanged, TrustStop: why, in words */
-  reason: string;
+  /** TrustChanged, TrustStop: why */
+  reason?: Sentence;
   devices: number;
   /** When safety words were last compared. */
   verified: Millis;
@@ -376,8 +387,8 @@ export interface PersonDetail {
   /** What both read to each other: twelve words of one list, or digits instead; the same on both sides. None for oneself. */
   words: string[];
   digits: string;
-  /** TrustStop: what to do, in words */
-  fix: string;
+  /** TrustStop: what to do */
+  fix?: Sentence;
   /** When the log was last compared. */
   checked: Millis;
   /** newest first */
@@ -409,7 +420,9 @@ export interface Verify {
 /** Note is a line about somebody's keys in a conversation's timeline. */
 export interface Note {
   time: Millis;
-  text: string;
+  handle: string;
+  kind: PersonEventKind;
+  signed: boolean;
 }
 
 /** NoteList is what changed with the keys of a conversation's people, oldest first. */
@@ -494,8 +507,8 @@ export interface NewMessageEvent {
 export interface Alarm {
   /** Chat.id, "" if it concerns the account or the server */
   chat: string;
-  reason: string;
-  fix: string;
+  reason?: Sentence;
+  fix?: Sentence;
   /** where the proof is, "" if there is none */
   evidence: string;
 }
@@ -512,6 +525,9 @@ export interface Error {
   text: string;
   /** what to do */
   hint: string;
+  /** What was found and what to do, where that says more than the code. */
+  reason?: Sentence;
+  fix?: Sentence;
 }
 
 /** MessageKind is what a message is. */
@@ -708,7 +724,10 @@ export interface FileChunk {
 }
 
 /** ErrorCode is the closed list of why a call fails. */
-export type ErrorCode = "bad-request" | "internal" | "cancelled" | "disconnected" | "unsupported" | "no-profile" | "has-profile" | "unreachable" | "unknown-chat" | "unknown-person" | "unknown-message" | "not-member" | "revoked" | "too-large" | "forbidden" | "exists" | "bad-name" | "bad-invite" | "other-server" | "bad-code" | "not-approved" | "bad-recovery" | "no-backup" | "other-words" | "safety" | "pin" | "damaged" | "full" | "invite-unknown" | "invite-expired" | "invite-used" | "name-taken" | "throttled" | "busy" | "server-full" | "quota" | "none-left" | "gone" | "refused";
+export type ErrorCode = "bad-request" | "internal" | "cancelled" | "disconnected" | "unsupported" | "no-profile" | "has-profile" | "unreachable" | "unknown-chat" | "unknown-person" | "unknown-message" | "not-member" | "revoked" | "too-large" | "forbidden" | "exists" | "bad-name" | "bad-invite" | "other-server" | "bad-code" | "not-approved" | "bad-recovery" | "no-backup" | "other-words" | "safety" | "pin" | "damaged" | "full" | "not-now" | "invite-unknown" | "invite-expired" | "invite-used" | "name-taken" | "throttled" | "busy" | "server-full" | "quota" | "none-left" | "gone" | "refused";
+
+/** SentenceCode tells which sentence the core says; sentences.go lists them. */
+export type SentenceCode = "chat-backup-history" | "chat-bad-receipt" | "chat-bad-signature" | "chat-bad-stamp" | "chat-begins-elsewhere" | "chat-broken" | "chat-copy" | "chat-generation" | "chat-history-refused" | "chat-key-gone" | "chat-left-out" | "chat-lost" | "chat-of-another" | "chat-order" | "chat-other-submitter" | "chat-shorter" | "chat-stopped" | "chat-two-logs" | "chat-unread" | "chat-wanted" | "chat-went-on" | "chat-wrong-epoch" | "device-former" | "device-revoked" | "device-unproven" | "file-damaged" | "fix-accept" | "fix-admin-removes" | "fix-ask-anew" | "fix-ask-devices" | "fix-clock" | "fix-compare" | "fix-contacts-compare" | "fix-day" | "fix-devices" | "fix-file" | "fix-inviter" | "fix-later" | "fix-members" | "fix-new-name" | "fix-not-part" | "fix-operator" | "fix-other-key" | "fix-pending" | "fix-policy-digits" | "fix-policy-first" | "fix-policy-hash" | "fix-policy-log" | "fix-policy-serve" | "fix-policy-signers" | "fix-policy-wait" | "fix-readd" | "fix-remove" | "fix-remove-device" | "fix-tell-contacts" | "fix-too-late" | "fix-unchanged" | "fix-veto" | "fix-witnesses" | "fix-words" | "keys-foreign-chain" | "keys-foreign-device" | "keys-lacking" | "keys-less" | "keys-not-backup" | "keys-not-found" | "keys-not-logged" | "keys-older-backup" | "keys-other-account" | "keys-other-name" | "keys-shown-as" | "keys-taken-back" | "keys-two-versions" | "keys-withheld" | "log-held-back" | "log-hidden" | "log-incomplete" | "log-other-key" | "log-rewritten" | "log-rules" | "log-shorter" | "log-stamp-key" | "log-stamp-name" | "log-still" | "log-two" | "log-two-word" | "log-unsigned" | "name-former" | "name-not-theirs" | "name-old-devices" | "name-pending" | "name-pending-open" | "other" | "own-backup-foreign" | "own-backup-former" | "own-backup-late" | "own-before" | "own-event-refused" | "own-held-before" | "own-held-since" | "own-name-without" | "own-not-part" | "own-older-devices" | "own-other-recovered" | "own-other-registered" | "own-recovered" | "own-refused" | "own-reset" | "own-sealing-key" | "own-too-late" | "person-added" | "person-added-recovery" | "person-began" | "person-ended" | "person-recovered" | "person-recovery" | "person-refused" | "person-reset" | "person-reset-signed" | "person-revoked" | "person-rotated" | "person-verified" | "policy-cannot" | "policy-changed" | "policy-invalid" | "policy-new" | "policy-no-hash" | "policy-no-signer" | "policy-none" | "policy-not-invited" | "policy-not-inviter" | "policy-not-logged" | "policy-not-shown" | "policy-other-log" | "policy-short-hash" | "witness-none" | "witness-some";
 
 /** Kind is what a frame is. */
 export type Kind = "call" | "ok" | "err" | "event" | "cancel";

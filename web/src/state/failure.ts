@@ -1,8 +1,17 @@
 import { t } from '../i18n';
 import { CoreError, type ErrorCode } from './core';
+import { sayAll } from './say';
 
-/** Codes that come from bugs or say nothing to a person share one sentence. */
-const words: Partial<Record<ErrorCode, () => string>> = {
+/** Every code has a sentence; those that come from bugs share one. */
+const words: Record<ErrorCode, () => string> = {
+  'bad-request': () => t.fail_other(),
+  internal: () => t.fail_other(),
+  cancelled: () => t.fail_cancelled(),
+  'no-profile': () => t.fail_noProfile(),
+  'has-profile': () => t.fail_hasProfile(),
+  safety: () => t.fail_safety(),
+  'not-now': () => t.fail_other(),
+  refused: () => t.fail_refused(),
   disconnected: () => t.fail_disconnected(),
   unsupported: () => t.fail_unsupported(),
   unreachable: () => t.fail_unreachable(),
@@ -40,14 +49,5 @@ const words: Partial<Record<ErrorCode, () => string>> = {
 /** What a person reads of a failure: never an internal name. */
 export function failure(e: unknown): string {
   if (!(e instanceof CoreError)) return t.fail_other();
-  if (e.code === 'safety') return [e.message, e.hint].filter(Boolean).map(sentence).join(' ');
-  return words[e.code]?.() ?? t.fail_other();
+  return sayAll(e.reason, e.fix) || words[e.code]();
 }
-
-/** The core's words begin small and end without a stop. */
-export const sentence = (s: string): string => {
-  const text = s.trim();
-  if (!text) return '';
-  const first = text.charAt(0).toUpperCase() + text.slice(1);
-  return /[.!?…]$/.test(first) ? first : first + '.';
-};
