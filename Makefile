@@ -8,6 +8,8 @@ export CGO_ENABLED ?= 0
 # The core for browsers is compiled for size, but for what has to be fast.
 COREFLAGS := -gcflags=all=-l $(foreach p,crypto/... vendor/golang.org/x/crypto/... golang.org/x/crypto/... \
 	filippo.io/... math/... internal/runtime/... runtime,-gcflags=$(p)=)
+# The curves of NIST are left out of it; cmd/huis-wasm/_std says why.
+NIST := crypto/internal/fips140/ecdh
 
 .PHONY: run build core check-web test check attack sim soak bench vectors setup clean
 
@@ -19,7 +21,9 @@ build: setup core ## bin/huis, one static binary
 
 core: ## the core for browsers, which bin/huis embeds; without Node
 	@mkdir -p bin
-	GOOS=js GOARCH=wasm $(GO) build -trimpath -buildvcs=false -ldflags '-s -w' $(COREFLAGS) -o bin/core.wasm ./cmd/huis-wasm
+	@printf '{"Replace":{"%s/ecdh.go":"cmd/huis-wasm/_std/ecdh.go","%s/cast.go":""}}\n' \
+		"$$($(GO) env GOROOT)/src/$(NIST)" "$$($(GO) env GOROOT)/src/$(NIST)" >bin/overlay.json
+	GOOS=js GOARCH=wasm $(GO) build -trimpath -buildvcs=false -overlay bin/overlay.json -ldflags '-s -w' $(COREFLAGS) -o bin/core.wasm ./cmd/huis-wasm
 	@$(GO) run ./web/pack bin/core.wasm web/core
 
 check-web: setup ## web/dist and the core once more from source: the same bytes?
