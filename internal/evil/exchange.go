@@ -91,6 +91,9 @@ func (f *front) serve(door string, cert tls.Certificate) {
 		},
 	}
 	f.o.downgrade(config)
+	if made, ok := f.o.Kept("tap").(func(*tape)); ok {
+		l = tap{l, made}
+	}
 	server := &http.Server{Handler: &behind{f, door}, ErrorLog: quiet()}
 	go server.Serve(tls.NewListener(l, config))
 }

@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"time"
 
 	"codeberg.org/huis/huis/internal/delivery"
@@ -147,10 +148,11 @@ func throttled(answers ...error) time.Duration {
 	return 0
 }
 
-// trial says how many names are tried to compare times, half of which exist.
+// trial says how many names are tried to compare times.
 type trial struct {
-	Names   int           // asked for by who stands beside the server: no network
-	Wire    int           // of them, how many also over the network
+	There   int           // names that exist, asked for again and again
+	Not     int           // names that do not, each asked for once, by who stands beside the server: no network
+	Wire    int           // of these, how many also over the network
 	Largest time.Duration // the shift that has to be excluded, beside the server
 	Planted time.Duration // the shift that has to be found
 }
@@ -159,16 +161,14 @@ type trial struct {
 type times struct {
 	Beside, Wire map[string]comparison
 	Planted      comparison
-	Built        time.Duration // how long the names took to make
 }
 
 // timing asks for names, without an account, and compares how long the answers
-// take. In the long run half a million accounts exist, and as many names that do
-// not are asked for.
+// take. In the long run a million names are tried.
 func timing(s *Stage) Facts {
-	t := trial{Names: 8_000, Wire: 0, Largest: 100 * time.Microsecond, Planted: 25 * time.Microsecond}
-	if s.Long {
-		t = trial{Names: 1_000_000, Wire: 60_000, Largest: 2 * time.Microsecond, Planted: time.Microsecond}
+	t := trial{There: 500, Not: 4_000, Largest: 100 * time.Microsecond, Planted: 25 * time.Microsecond}
+	if s.Long && !s.Weak() {
+		t = trial{There: 20_000, Not: 980_000, Wire: 40_000, Largest: 2 * time.Microsecond, Planted: time.Microsecond}
 	}
 	s.Person("ann")
 	var got times
@@ -186,7 +186,7 @@ func timing(s *Stage) Facts {
 	}
 	f := Facts{Effect: differ, Detail: got.String()}
 	if s.Long {
-		f.Figures = fmt.Sprintf("%d names, made in %.0f s; %v planted: %v%v", t.Names, got.Built.Seconds(), t.Planted, got.Planted, got)
+		f.Figures = fmt.Sprintf("%d names, of which %d exist; %v planted: %v%v", t.There+t.Not, t.There, t.Planted, got.Planted, got)
 	}
 	return f
 }
@@ -203,7 +203,8 @@ func (t times) String() (text string) {
 
 // drawNames draws names of one kind, all different: what a name is like tells
 // nothing of whether it exists.
-func drawNames(n int) (there, not []string) {
+func drawNames(there, not int) (exist, absent []string) {
+	n := there + not
 	seen := make(map[string]bool, n)
 	all := make([]string, 0, n)
 	for len(all) < n {
@@ -216,23 +217,22 @@ func drawNames(n int) (there, not []string) {
 			all = append(all, string(b))
 		}
 	}
-	return all[:n/2], all[n/2:]
+	return all[:there], all[there:]
 }
 
 func timeNames(ctx context.Context, o *Operator, t trial) (any, error) {
 	debug.SetMemoryLimit(4 << 30) // the server's bound is for fifty people
-	there, not := drawNames(t.Names)
-	began := time.Now()
+	there, not := drawNames(t.There, t.Not)
 	if err := o.populate(ctx, there); err != nil {
 		return nil, err
 	}
-	out := times{Built: time.Since(began)}
+	var out times
 	who, err := newStranger()
 	if err != nil {
 		return nil, err
 	}
 	wire := &asker{stranger: who, ask: o.overTheNetwork()}
-	if out.Wire, err = wire.all(ctx, there[:t.Wire/2], not[:t.Wire/2]); err != nil {
+	if out.Wire, err = wire.all(ctx, there, not[:t.Wire]); err != nil {
 		return nil, err
 	}
 	h, end, err := o.beside(ctx)
@@ -276,14 +276,23 @@ func (a *asker) all(ctx context.Context, there, not []string) (map[string]compar
 	return out, err
 }
 
-// pairs asks for each name once, in one of the ways in turn, one that exists and
-// one that does not after each other, which of the two first by lot.
+// pairs asks for each name that does not exist once, in one of the ways in turn,
+// and beside it for one that does, which of the two first by lot.
 func (a *asker) pairs(ctx context.Context, how []string, there, not []string) (map[string][]pair, error) {
 	out := make(map[string][]pair)
-	for _, n := range rand.Perm(len(there)) {
+	for n := range not {
 		var p pair
 		w := how[n%len(how)]
-		first, second := func() (err error) { p.A, err = a.one(ctx, w, there[n]); return err }, func() (err error) { p.B, err = a.one(ctx, w, not[n]); return err }
+		// Both are made before either is asked, of names that lie in memory alike.
+		exists, err := a.question(w, strings.Clone(there[rand.IntN(len(there))]))
+		if err != nil {
+			return nil, err
+		}
+		absent, err := a.question(w, strings.Clone(not[n]))
+		if err != nil {
+			return nil, err
+		}
+		first, second := func() (err error) { p.A, err = a.one(ctx, w, exists); return err }, func() (err error) { p.B, err = a.one(ctx, w, absent); return err }
 		if rand.IntN(2) == 0 {
 			first, second = second, first
 		}
@@ -295,18 +304,24 @@ func (a *asker) pairs(ctx context.Context, how []string, there, not []string) (m
 	return out, nil
 }
 
-// one asks for a name until it is answered.
-func (a *asker) one(ctx context.Context, how, name string) (took time.Duration, err error) {
-	w := tried[how]
-	body, err := proto.Encode(w.With(a.stranger, name))
-	if err != nil {
-		return 0, err
-	}
+// question is a request for a name, ready to be sent.
+type question struct {
+	name string
+	body []byte
+}
+
+func (a *asker) question(how, name string) (question, error) {
+	body, err := proto.Encode(tried[how].With(a.stranger, name))
+	return question{name, body}, err
+}
+
+// one asks until it is answered.
+func (a *asker) one(ctx context.Context, how string, q question) (took time.Duration, err error) {
 	for ; ctx.Err() == nil; a.from++ {
 		began := time.Now()
-		err := a.ask(ctx, a.from, w.Method, body)
+		err := a.ask(ctx, a.from, tried[how].Method, q.body)
 		if a.delay != nil {
-			a.delay(name)
+			a.delay(q.name)
 		}
 		took = time.Since(began)
 		var refusal *proto.Error

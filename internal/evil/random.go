@@ -4,16 +4,13 @@ package evil
 
 import (
 	"context"
-	"crypto/tls"
 	"fmt"
 	"os"
 
 	"codeberg.org/huis/huis/internal/proto"
-	"codeberg.org/huis/huis/mls"
 )
 
-// Promise: no key comes from the server, none is used twice, and what is
-// recorded today is not opened by tomorrow's computers.
+// Promise: no key comes from the server, and none is used twice.
 func init() {
 	register(
 		Attack{
@@ -51,24 +48,6 @@ func init() {
 				return Facts{Effect: sent, Alerted: t.Alert(), Detail: t.Error()}
 			},
 			Without: []Edit{Off("internal/client/message.go", "if s.Entry.MK == cv.meta.Seed.public() && !cv.meta.Given {")},
-		},
-		Attack{
-			ID: "B-34", Name: "a recorded session, with every classical key given away", Expected: Prevented,
-			Play: func(s *Stage) Facts {
-				s.Hand("begin", nil)
-				s.everything()
-				var classical []string
-				s.Ask("classical", nil, &classical)
-				return Facts{Effect: len(classical) > 0, Detail: fmt.Sprint(classical)}
-			},
-			Hands: map[string]Hand{"begin": hand(watchSuites), "classical": hand(func(_ context.Context, o *Operator, _ struct{}) (any, error) {
-				n, _ := o.Kept("packages").(int)
-				if n == 0 {
-					return nil, fmt.Errorf("no key package was recorded")
-				}
-				return o.Kept("classical"), nil
-			})},
-			Without: []Edit{weakSuite, anySuite},
 		},
 	)
 }
@@ -116,38 +95,6 @@ func watchDraws(_ context.Context, o *Operator, _ struct{}) (any, error) {
 			}
 		case *proto.BlobBeginRequest:
 			see("a blob's id", r.ID.Hex(), r.ID[:])
-		}
-		return nil
-	})
-	return nil, nil
-}
-
-// watchSuites lists whatever is agreed on without a post-quantum half.
-func watchSuites(_ context.Context, o *Operator, _ struct{}) (any, error) {
-	o.Keep("classical", []string{})
-	note := func(what string) {
-		o.Keep("classical", append(o.Kept("classical").([]string), what))
-	}
-	o.Keep("curve", func(id tls.CurveID) {
-		if id != tls.X25519MLKEM768 {
-			note("TLS with " + id.String())
-		}
-	})
-	o.Lie(func(x *Exchange) error {
-		r, ok := x.Request.(*proto.PublishRequest)
-		if !ok || x.Answer == nil {
-			return nil
-		}
-		for _, b := range append(r.Packages, r.LastResort) {
-			kp, err := mls.ParseKeyPackage(b)
-			if err != nil {
-				continue // none
-			}
-			n, _ := o.Kept("packages").(int)
-			o.Keep("packages", n+1)
-			if kp.CipherSuite != suite || len(kp.InitKey) < 1184 { // of ML-KEM-768 alone
-				note(fmt.Sprintf("a key package of suite %#04x", uint16(kp.CipherSuite)))
-			}
 		}
 		return nil
 	})

@@ -132,6 +132,7 @@ func change(source []byte, all []*placed) ([]byte, error) {
 const switches = `package %s
 
 import (
+	"encoding/hex"
 	"os"
 	"slices"
 	"strings"
@@ -156,6 +157,15 @@ func huisLeaked() string { return os.Getenv("HUIS_LEAKED") }
 
 // huisWrite hands something to whoever plays the attack.
 func huisWrite(b []byte) { os.WriteFile(os.Getenv("HUIS_LEAK_FILE"), b, 0o600) }
+
+// huisTell is huisWrite for one more line, in hex.
+func huisTell(b ...byte) {
+	f, err := os.OpenFile(os.Getenv("HUIS_LEAK_FILE"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err == nil {
+		f.WriteString(hex.EncodeToString(b) + "\n")
+		f.Close()
+	}
+}
 `
 
 // errNoSource says that the controls cannot be played.
