@@ -6,7 +6,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"syscall/js"
 
@@ -80,8 +79,8 @@ func (p *port) take(data js.Value) {
 		}
 		return
 	}
-	var f rpc.Frame
-	if json.Unmarshal([]byte(data.Index(0).String()), &f) != nil {
+	f, err := rpc.ParseJSON([]byte(data.Index(0).String()))
+	if err != nil {
 		return
 	}
 	if b := data.Index(1); b.Truthy() {
@@ -107,10 +106,7 @@ func (p *port) Read(ctx context.Context) (rpc.Frame, error) {
 
 // Write implements rpc.Conn.
 func (p *port) Write(_ context.Context, f rpc.Frame) error {
-	head, err := json.Marshal(&f)
-	if err != nil {
-		return err
-	}
+	head := f.JSON()
 	if f.Bytes == nil {
 		p.port.Call("postMessage", js.ValueOf([]any{string(head), nil}))
 		return nil

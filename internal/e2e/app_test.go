@@ -83,11 +83,7 @@ func connect(t *testing.T, link string) *face {
 		return rpc.ParseFrame(b)
 	}
 	put := func(f rpc.Frame) error {
-		b, err := f.Encode()
-		if err != nil {
-			return err
-		}
-		return conn.Write(ctx, websocket.MessageBinary, b)
+		return conn.Write(ctx, websocket.MessageBinary, f.Encode())
 	}
 	return newFace(t, origin, get, put)
 }

@@ -2,7 +2,6 @@ package rpc
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"slices"
 	"strings"
@@ -194,7 +193,7 @@ func (c *Core) approve(k *Call, q *ApproveRequest) (*Device, error) {
 		asked = true
 		f, err := k.Ask("approve.confirm", &ApproveConfirm{Device: r.Device, Code: r.Code}, nil)
 		var a Answer
-		yes = err == nil && json.Unmarshal(f.Payload, &a) == nil && a.Yes
+		yes = err == nil && decode(f.Payload, &a) == nil && a.Yes
 		return yes
 	})
 	switch {

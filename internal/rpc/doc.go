@@ -14,4 +14,9 @@
 //
 // What the core says to a person crosses as a Sentence: a code and what stands in
 // its places (sentences.go). Interfaces have words for every code.
+//
+// After a change of types run `go generate ./internal/rpc`, which writes how they
+// cross (json.go), and `go test ./internal/rpc -run TypeScript -update`.
 package rpc
+
+//go:generate go run ./fieldgen

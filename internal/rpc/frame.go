@@ -2,7 +2,6 @@ package rpc
 
 import (
 	"encoding/binary"
-	"encoding/json"
 	"errors"
 )
 
@@ -21,11 +20,11 @@ const (
 // Frame is the unit of both directions. Bytes travel raw beside it: transferred
 // buffers between threads, and behind the JSON over a socket.
 type Frame struct {
-	ID      uint32          `json:"id"`
-	Kind    Kind            `json:"kind"`
-	Method  string          `json:"method,omitempty"`
-	Payload json.RawMessage `json:"payload,omitempty"`
-	Bytes   []byte          `json:"-"`
+	ID      uint32 `json:"id"`
+	Kind    Kind   `json:"kind"`
+	Method  string `json:"method,omitempty"`
+	Payload []byte `json:"payload,omitempty"` // JSON
+	Bytes   []byte `json:"-"`
 }
 
 // maxHeader bounds the JSON of a frame, in bytes; a page of 200 messages of
@@ -36,14 +35,11 @@ var errFrame = errors.New("rpc: malformed frame")
 
 // Encode gives the frame as one message of a socket: the length of the JSON in
 // four bytes, most significant first, the JSON, the bytes.
-func (f *Frame) Encode() ([]byte, error) {
-	head, err := json.Marshal(f)
-	if err != nil {
-		return nil, err
-	}
+func (f *Frame) Encode() []byte {
+	head := encode(f)
 	b := make([]byte, 0, 4+len(head)+len(f.Bytes))
 	b = binary.BigEndian.AppendUint32(b, uint32(len(head)))
-	return append(append(b, head...), f.Bytes...), nil
+	return append(append(b, head...), f.Bytes...)
 }
 
 // ParseFrame reads Encode. Bytes is a part of b.
@@ -55,11 +51,22 @@ func ParseFrame(b []byte) (f Frame, err error) {
 	if n > maxHeader || n > len(b)-4 {
 		return f, errFrame
 	}
-	if json.Unmarshal(b[4:4+n], &f) != nil || !f.Kind.known() {
-		return f, errFrame
+	if f, err = ParseJSON(b[4 : 4+n]); err != nil {
+		return f, err
 	}
 	if rest := b[4+n:]; len(rest) > 0 {
 		f.Bytes = rest
+	}
+	return f, nil
+}
+
+// JSON gives the frame without Bytes.
+func (f *Frame) JSON() []byte { return encode(f) }
+
+// ParseJSON reads JSON.
+func ParseJSON(b []byte) (f Frame, err error) {
+	if decode(b, &f) != nil || !f.Kind.known() {
+		return f, errFrame
 	}
 	return f, nil
 }

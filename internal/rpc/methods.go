@@ -1,28 +1,29 @@
 package rpc
 
-import (
-	"encoding/json"
-	"reflect"
-)
+import "errors"
 
-// method is one row of the table: the types of its call, and what answers it.
+// method is one row of the table: the types of its call as nil pointers, and what
+// answers it.
 type method struct {
-	request, answer reflect.Type
-	run             func(*Core, *Call, json.RawMessage) (any, error)
+	request, answer record
+	run             func(*Core, *Call, []byte) (record, error)
 }
 
+var errNoAnswer = errors.New("rpc: no answer")
+
 // on makes a row of a handler.
-func on[Q, A any](f func(*Core, *Call, *Q) (*A, error)) method {
-	return method{
-		reflect.TypeFor[Q](), reflect.TypeFor[A](),
-		func(c *Core, call *Call, payload json.RawMessage) (any, error) {
-			q := new(Q)
-			if len(payload) > 0 && json.Unmarshal(payload, q) != nil {
-				return nil, &Error{Code: CodeBadRequest, Text: "the call's payload is malformed"}
-			}
-			return f(c, call, q)
-		},
-	}
+func on[Q, A any, PQ to[Q], PA to[A]](f func(*Core, *Call, PQ) (PA, error)) method {
+	return method{PQ(nil), PA(nil), func(c *Core, call *Call, payload []byte) (record, error) {
+		q := PQ(new(Q))
+		if len(payload) > 0 && decode(payload, q) != nil {
+			return nil, &Error{Code: CodeBadRequest, Text: "the call's payload is malformed"}
+		}
+		a, err := f(c, call, q)
+		if err == nil && a == nil {
+			err = errNoAnswer
+		}
+		return a, err
+	}}
 }
 
 // methods lists every call an interface can make. It is filled by init, since
@@ -85,28 +86,28 @@ func init() {
 }
 
 // events lists what the core tells without being asked.
-var events = map[string]reflect.Type{
-	"state":    reflect.TypeFor[State](),
-	"sync":     reflect.TypeFor[SyncEvent](),
-	"chats":    reflect.TypeFor[ChatsEvent](),
-	"messages": reflect.TypeFor[MessagesEvent](),
-	"message":  reflect.TypeFor[NewMessageEvent](),
-	"people":   reflect.TypeFor[Empty](),
-	"devices":  reflect.TypeFor[Empty](),
-	"settings": reflect.TypeFor[Settings](),
-	"alarm":    reflect.TypeFor[Alarm](),
+var events = map[string]record{
+	"state":    (*State)(nil),
+	"sync":     (*SyncEvent)(nil),
+	"chats":    (*ChatsEvent)(nil),
+	"messages": (*MessagesEvent)(nil),
+	"message":  (*NewMessageEvent)(nil),
+	"people":   (*Empty)(nil),
+	"devices":  (*Empty)(nil),
+	"settings": (*Settings)(nil),
+	"alarm":    (*Alarm)(nil),
 }
 
 // exchange is an event within a call and what the interface answers to it; the
 // answer's type is nil if the core does not wait for one.
-type exchange struct{ tells, answer reflect.Type }
+type exchange struct{ tells, answer record }
 
 // exchanges lists the events within calls, by name. Bytes go beside chunk and
 // beside the answer to want.
 var exchanges = map[string]exchange{
-	"link.code":       {reflect.TypeFor[LinkCode](), nil},
-	"approve.confirm": {reflect.TypeFor[ApproveConfirm](), reflect.TypeFor[Answer]()},
-	"file.want":       {reflect.TypeFor[FileWant](), reflect.TypeFor[Empty]()},
-	"file.progress":   {reflect.TypeFor[Progress](), nil},
-	"file.chunk":      {reflect.TypeFor[FileChunk](), reflect.TypeFor[Empty]()},
+	"link.code":       {(*LinkCode)(nil), nil},
+	"approve.confirm": {(*ApproveConfirm)(nil), (*Answer)(nil)},
+	"file.want":       {(*FileWant)(nil), (*Empty)(nil)},
+	"file.progress":   {(*Progress)(nil), nil},
+	"file.chunk":      {(*FileChunk)(nil), (*Empty)(nil)},
 }

@@ -2,9 +2,6 @@ package rpc
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
-	"reflect"
 	"sync"
 )
 
@@ -105,7 +102,7 @@ type Call struct {
 	answers chan Frame
 }
 
-func (k *Call) run(m method, payload json.RawMessage) {
+func (k *Call) run(m method, payload []byte) {
 	defer func() {
 		k.session.mu.Lock()
 		delete(k.session.calls, k.ID)
@@ -122,20 +119,16 @@ func (k *Call) run(m method, payload json.RawMessage) {
 
 func (k *Call) fail(err error) { k.write(KindErr, "", Explain(err), nil) }
 
-func (k *Call) write(kind Kind, name string, payload any, bytes []byte) error {
-	b, err := marshal(payload)
-	if err != nil {
-		return err
-	}
-	return k.session.conn.Write(k.session.ctx, Frame{ID: k.ID, Kind: kind, Method: name, Payload: b, Bytes: bytes})
+func (k *Call) write(kind Kind, name string, payload record, bytes []byte) error {
+	return k.session.conn.Write(k.session.ctx, Frame{ID: k.ID, Kind: kind, Method: name, Payload: marshal(payload), Bytes: bytes})
 }
 
 // Tell sends an event of this call.
-func (k *Call) Tell(name string, payload any) error { return k.write(KindEvent, name, payload, nil) }
+func (k *Call) Tell(name string, payload record) error { return k.write(KindEvent, name, payload, nil) }
 
 // Ask sends an event and waits for the interface's answer to it. A call asks
 // one thing at a time.
-func (k *Call) Ask(name string, payload any, bytes []byte) (Frame, error) {
+func (k *Call) Ask(name string, payload record, bytes []byte) (Frame, error) {
 	if err := k.write(KindEvent, name, payload, bytes); err != nil {
 		return Frame{}, err
 	}
@@ -151,11 +144,8 @@ func (k *Call) Ask(name string, payload any, bytes []byte) (Frame, error) {
 }
 
 // event sends one to every interface.
-func (c *Core) event(name string, payload any) {
-	b, err := marshal(payload)
-	if err != nil {
-		return
-	}
+func (c *Core) event(name string, payload record) {
+	b := marshal(payload)
 	c.mu.Lock()
 	all := make([]*session, 0, len(c.sessions))
 	for s := range c.sessions {
@@ -179,45 +169,10 @@ func (c *Core) detach(s *session) {
 	delete(c.sessions, s)
 }
 
-// marshal writes JSON in which a list is never null.
-func marshal(v any) (json.RawMessage, error) {
-	if v == nil {
-		return json.RawMessage("{}"), nil
+// marshal writes a payload; nil is one that says nothing.
+func marshal(payload record) []byte {
+	if payload == nil {
+		return []byte("{}")
 	}
-	p := reflect.ValueOf(v)
-	if p.Kind() != reflect.Pointer {
-		q := reflect.New(p.Type())
-		q.Elem().Set(p)
-		p = q
-	}
-	if p.IsNil() {
-		return nil, errors.New("rpc: no answer")
-	}
-	fill(p.Elem())
-	return json.Marshal(p.Interface())
-}
-
-// fill makes nil lists and maps empty ones.
-func fill(v reflect.Value) {
-	switch v.Kind() {
-	case reflect.Struct:
-		for i := range v.NumField() {
-			fill(v.Field(i))
-		}
-	case reflect.Pointer:
-		if !v.IsNil() {
-			fill(v.Elem())
-		}
-	case reflect.Slice:
-		if v.IsNil() {
-			v.Set(reflect.MakeSlice(v.Type(), 0, 0))
-		}
-		for i := range v.Len() {
-			fill(v.Index(i))
-		}
-	case reflect.Map:
-		if v.IsNil() {
-			v.Set(reflect.MakeMap(v.Type()))
-		}
-	}
+	return encode(payload)
 }

@@ -188,11 +188,7 @@ func (s *socket) Read(ctx context.Context) (rpc.Frame, error) {
 }
 
 func (s *socket) Write(ctx context.Context, f rpc.Frame) error {
-	b, err := f.Encode()
-	if err != nil {
-		return err
-	}
 	ctx, cancel := context.WithTimeout(ctx, writeTime)
 	defer cancel()
-	return s.conn.Write(ctx, websocket.MessageBinary, b)
+	return s.conn.Write(ctx, websocket.MessageBinary, f.Encode())
 }
