@@ -34,6 +34,9 @@ type Client struct {
 	sessions sessions
 
 	givePage int // bytes of the log that one request gives back
+
+	// jobs holds one value while jobs are done: who waits finds them done.
+	jobs chan struct{}
 }
 
 // newClient returns a client without identity; Join, Link and Open give it one.
@@ -57,7 +60,7 @@ func newClient(cfg Config, server ServerRef) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{cfg: cfg, server: server, net: net, givePage: proto.GiveLogPage}
+	c := &Client{cfg: cfg, server: server, net: net, givePage: proto.GiveLogPage, jobs: make(chan struct{}, 1)}
 	c.forget()
 	return c, nil
 }

@@ -103,6 +103,24 @@ func (c *Client) catchUp(ctx context.Context, n *news) error {
 			}
 		}
 	}
+	return c.takeOffered(ctx, convs)
+}
+
+// takeOffered takes over the history that came with a hint of the own devices'
+// conversation.
+func (c *Client) takeOffered(ctx context.Context, hinted []proto.ConversationID) error {
+	own := false
+	err := c.step(ctx, func(t *tx) error {
+		id, ok, err := t.ownConversation()
+		own = ok && slices.Contains(hinted, id)
+		return err
+	})
+	if err != nil || !own {
+		return err
+	}
+	if err := c.importHistory(ctx); err != nil {
+		return c.tolerateJobs(err)
+	}
 	return nil
 }
 

@@ -300,18 +300,21 @@ func (c *Client) importHistory(ctx context.Context) error {
 		return err
 	}
 	for i := range offers {
-		if err := c.importPart(ctx, &offers[i]); err != nil {
-			return err
+		e := c.importPart(ctx, &offers[i])
+		err = errors.Join(err, e)
+		if errors.Is(e, ErrUnreachable) || ctx.Err() != nil {
+			break
 		}
 	}
-	return nil
+	return err
 }
 
 // importPart fetches, verifies and stores one part. One that is gone or does
-// not verify is dropped with a warning.
+// not verify is dropped with a warning; what the server cannot give now is left
+// for later.
 func (c *Client) importPart(ctx context.Context, o *historyOffer) error {
 	a, err := c.fetchArchive(ctx, o)
-	if errors.Is(err, ErrUnreachable) || ctx.Err() != nil {
+	if errors.Is(err, ErrUnreachable) || ctx.Err() != nil || refused(err) && !errors.Is(err, proto.NoBlob) {
 		return err
 	}
 	if err == nil {

@@ -1,6 +1,7 @@
 // What holds for the whole interface: the core behind it, how this device stands,
 // and short notices.
 import { t } from '../i18n';
+import { again } from './again';
 import { CoreError, type Alarm, type Core, type Joined, type State, type Status } from './core';
 import { failure } from './failure';
 import { prefs } from './prefs.svelte';
@@ -100,7 +101,7 @@ class App {
     if (this.state?.phase === 'ready') f();
   }
 
-  async refresh(): Promise<void> {
+  refresh = again(async () => {
     if (this.state?.phase !== 'ready') return;
     try {
       this.status = await this.core.call('status', {});
@@ -108,7 +109,7 @@ class App {
     } catch {
       // the next event tries again
     }
-  }
+  });
 
   say(text: string, tone: Toast['tone'] = '', action: Toast['action'] = null): void {
     const toast = { id: this.#next++, text, tone, action };

@@ -1,4 +1,5 @@
 // The list of conversations, kept in step by the core's events.
+import { again } from './again';
 import { app } from './app.svelte';
 import type { Chat } from './core';
 import { fold } from './fold';
@@ -13,10 +14,11 @@ class Chats {
     return this.all.find((c) => c.id === id);
   }
 
+  /** What the core told while the list was being read: it is newer than the answer. */
+  #since: { chats: Chat[]; gone: string[] }[] | null = null;
+
   watch(): void {
-    app.core.on('chats', ({ chats, gone }) => {
-      this.all = merge(this.all, chats, gone);
-    });
+    app.core.on('chats', ({ chats, gone }) => this.#take(chats, gone));
     app.core.on('message', ({ message, chat }) => {
       this.put(chat);
       notify(message, chat);
@@ -24,17 +26,26 @@ class Chats {
     app.whenReady(() => void this.read());
   }
 
-  async read(): Promise<void> {
+  read = again(async () => {
+    const since = (this.#since = [] as { chats: Chat[]; gone: string[] }[]);
     try {
-      this.all = (await app.core.call('chats', {})).chats.sort(newestFirst);
+      const { chats } = await app.core.call('chats', {});
+      this.all = since.reduce((all, e) => merge(all, e.chats, e.gone), chats).sort(newestFirst);
       this.loaded = true;
     } catch {
       // it comes when the core does
+    } finally {
+      this.#since = null;
     }
-  }
+  });
 
   put(chat: Chat): void {
-    this.all = merge(this.all, [chat], []);
+    this.#take([chat], []);
+  }
+
+  #take(chats: Chat[], gone: string[]): void {
+    this.#since?.push({ chats, gone });
+    this.all = merge(this.all, chats, gone);
   }
 }
 

@@ -1,4 +1,5 @@
 // The people this person knows, and what is known of their keys.
+import { again } from './again';
 import { app } from './app.svelte';
 import type { Person, PersonDetail } from './core';
 
@@ -17,7 +18,7 @@ class People {
     return this.all.find((p) => p.handle === handle);
   }
 
-  async read(): Promise<void> {
+  read = again(async () => {
     try {
       this.all = (await app.core.call('people', {})).people;
       this.loaded = true;
@@ -25,7 +26,7 @@ class People {
     } catch {
       // it comes when the core does
     }
-  }
+  });
 
   /** Loads what is known of one person. */
   async open(handle: string): Promise<void> {

@@ -1,6 +1,7 @@
 // The open conversation: the piece of it that is loaded, and what a person does there.
 import { SvelteMap } from 'svelte/reactivity';
 import { daysBetween } from '../i18n/dates';
+import { Changes } from './again';
 import { app } from './app.svelte';
 import { chats } from './chats.svelte';
 import type { ChatEvent, EventKind, Message, PersonEventKind, Progress } from './core';
@@ -112,12 +113,17 @@ class Timeline {
   rows = $derived(rowsOf(this.messages, this.firstNew, this.later ? [] : this.notes));
   #run = 0;
   #upload = 0;
+  #changes = new Changes();
+  #patching = false;
 
   watch(): void {
     app.core.on('messages', ({ chat, seqs }) => {
-      if (chat === this.chat) void this.#changed(seqs).catch(() => undefined);
+      if (chat === this.chat) this.#changed(seqs);
     });
-    app.core.on('people', () => void this.#readNotes().catch(() => undefined));
+    app.core.on('people', () => {
+      void this.#readNotes().catch(() => undefined);
+      this.#changed([]); // a key that became known may vouch for messages
+    });
     document.addEventListener('visibilitychange', () => this.seen());
     app.whenReady(() => {
       if (this.chat) void this.newest();
@@ -196,6 +202,7 @@ class Timeline {
 
   async #load(what: (run: number) => Promise<void>, anew = true): Promise<void> {
     const run = anew ? ++this.#run : this.#run;
+    if (anew) this.#changes.clear(); // the answer will have them
     this.loading = true;
     this.failed = false;
     try {
@@ -206,6 +213,7 @@ class Timeline {
       if (run === this.#run) this.loading = false;
     }
     this.seen();
+    void this.#catchUp();
   }
 
   #set(messages: Message[], earlier: boolean, later: boolean): void {
@@ -214,26 +222,65 @@ class Timeline {
     this.later = later;
   }
 
-  async #changed(seqs: number[]): Promise<void> {
-    const run = this.#run;
-    const chat = this.chat;
-    if (seqs.length === 0 || seqs.length > maxPage) {
-      const { messages } = await app.core.call('messages', { chat, limit: maxPage });
-      if (run !== this.#run || this.later) return;
-      const from = messages.find((m) => m.seq > 0)?.seq ?? Infinity;
-      this.messages = [...this.messages.filter((m) => m.seq > 0 && m.seq < from), ...messages];
-      return this.seen();
+  #changed(seqs: number[]): void {
+    if (!this.chat) return;
+    this.#changes.add(seqs);
+    void this.#catchUp();
+  }
+
+  /** Reads what changed, once no other answer is on its way that would undo it. */
+  async #catchUp(): Promise<void> {
+    if (this.#patching) return;
+    this.#patching = true;
+    try {
+      while (!this.loading && !this.#changes.none) {
+        const { all, seqs } = this.#changes.take();
+        if (!(await this.#patch(seqs)) || all) await this.#renew();
+      }
+    } catch {
+      // the core went away: all is read when it is back
+    } finally {
+      this.#patching = false;
     }
+    this.seen();
+  }
+
+  /** Takes in lines by seq; false if more came at the end than are read at once. */
+  async #patch(seqs: number[]): Promise<boolean> {
+    const run = this.#run;
     const top = this.messages.find((m) => m.seq > 0)?.seq ?? 0;
     const end = this.messages.findLast((m) => m.seq > 0)?.seq ?? 0;
-    const wanted = seqs.filter((s) => s >= top && (s <= end || !this.later));
-    if (wanted.length === 0) return;
-    const { messages } = await app.core.call('messages.get', { chat, seqs: wanted });
-    if (run !== this.#run) return;
-    const sent = new Set(messages.map((m) => m.id));
-    const kept = this.messages.filter((m) => m.seq > 0 || !sent.has(m.id));
-    this.messages = patch(kept, wanted, messages);
-    this.seen();
+    // History of another device comes before what is here: it is loaded as all that is earlier.
+    if (seqs.some((s) => s < top) && !this.earlier) {
+      this.earlier = true;
+      if (this.messages.length < pageSize) await this.older();
+      else this.messages = [...this.messages]; // who looks at the beginning asks for more
+    }
+    const wanted = seqs.filter((s) => s >= top && (s <= end || !this.later)).sort((a, b) => a - b);
+    const whole = wanted.filter((s) => s > end).length <= maxPage;
+    const some = whole ? wanted : wanted.filter((s) => s <= end);
+    for (let i = 0; i < some.length && run === this.#run; i += maxPage) {
+      const part = some.slice(i, i + maxPage);
+      const { messages } = await app.core.call('messages.get', { chat: this.chat, seqs: part });
+      if (run !== this.#run) break;
+      const sent = new Set(messages.map((m) => m.id));
+      const kept = this.messages.filter((m) => m.seq > 0 || !sent.has(m.id));
+      this.messages = patch(kept, part, messages);
+    }
+    return whole;
+  }
+
+  /** Reads the newest piece again; what is before it stays if nothing can be between. */
+  async #renew(): Promise<void> {
+    const run = this.#run;
+    const page = await app.core.call('messages', { chat: this.chat, limit: maxPage });
+    if (run !== this.#run || this.later) return;
+    const from = page.earlier ? (page.messages.find((m) => m.seq > 0)?.seq ?? Infinity) : 0;
+    const loaded = this.messages.filter((m) => m.seq > 0);
+    const joined = (loaded.at(-1)?.seq ?? 0) >= from;
+    const kept = joined ? loaded.filter((m) => m.seq < from) : [];
+    this.messages = [...kept, ...page.messages];
+    if (kept.length === 0) this.earlier = page.earlier;
   }
 
   /** Marks as read what is loaded, if a person can see it. */
