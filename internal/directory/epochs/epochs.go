@@ -95,9 +95,11 @@ type Log struct {
 	wake chan struct{}
 
 	// writing orders the writers: Run, or while it does not run, everybody who
-	// waits for a value. current is the newest epoch, which only they know.
+	// waits for a value. current is the newest epoch, which only they know;
+	// doubt says that the store may have one more, for it failed to say so.
 	writing sync.Mutex
 	current kt.Replay
+	doubt   bool
 	asked   time.Time // when all witnesses were asked last
 	retries int       // how often those who gave nothing were since
 	running atomic.Bool
@@ -148,19 +150,8 @@ func Open(ctx context.Context, c Config) (*Log, error) {
 	if l.Retry == 0 {
 		l.Retry = l.Refresh
 	}
-	for {
-		page, err := c.Store.Epochs(ctx, l.current.Size(), 1000)
-		if err != nil {
-			return nil, err
-		}
-		if len(page) == 0 {
-			break
-		}
-		for i := range page {
-			if err := l.restore(&page[i]); err != nil {
-				return nil, fmt.Errorf("the log is damaged: %w", err)
-			}
-		}
+	if err := l.reread(ctx); err != nil {
+		return nil, err
 	}
 	l.held.Store(c.Held)
 	if l.current.Size() == 0 && !c.Held {
@@ -170,6 +161,21 @@ func Open(ctx context.Context, c Config) (*Log, error) {
 	}
 	l.publish(l.signed())
 	return l, l.writeFiles(0)
+}
+
+// reread takes what the store has beyond the current epoch.
+func (l *Log) reread(ctx context.Context) error {
+	for {
+		page, err := l.Store.Epochs(ctx, l.current.Size(), 1000)
+		if err != nil || len(page) == 0 {
+			return err
+		}
+		for i := range page {
+			if err := l.restore(&page[i]); err != nil {
+				return fmt.Errorf("the log is damaged: %w", err)
+			}
+		}
+	}
 }
 
 func (l *Log) restore(e *Epoch) error {

@@ -25,7 +25,8 @@ type memory struct {
 	mu      sync.Mutex
 	epochs  []Epoch
 	pending []Pending
-	fail    int // so many AddEpoch fail, every second one after it took effect
+	fail    int  // so many AddEpoch fail
+	kept    bool // those that fail take effect all the same
 }
 
 func (m *memory) Epochs(_ context.Context, from uint64, max int) ([]Epoch, error) {
@@ -46,9 +47,12 @@ func (m *memory) Pending(_ context.Context, max int) ([]Pending, error) {
 func (m *memory) AddEpoch(_ context.Context, e Epoch) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	var failed error
 	if m.fail > 0 {
 		m.fail--
-		return errors.New("disk trouble")
+		if failed = errors.New("disk trouble"); !m.kept {
+			return failed
+		}
 	}
 	if e.Record.N != uint64(len(m.epochs)) {
 		return errors.New("not the next epoch")
@@ -57,7 +61,7 @@ func (m *memory) AddEpoch(_ context.Context, e Epoch) error {
 	m.pending = slices.DeleteFunc(m.pending, func(p Pending) bool {
 		return slices.ContainsFunc(e.Batch, func(b kt.BatchEntry) bool { return b.Index == p.Index && b.Seq == p.Seq })
 	})
-	return nil
+	return failed
 }
 
 func (m *memory) put(p Pending) {
@@ -318,6 +322,33 @@ func TestFailingStoreLosesNothing(t *testing.T) {
 	r.sync(t, l, m)
 	if p, _ := l.Prove(x); p.Leaf == nil || p.Leaf.Index != x {
 		t.Error("the value is lost")
+	}
+}
+
+// TestAnEpochThatFailedAndWasKeptIsTheNextOne: a store that fails may have the
+// epoch all the same, and then it has no place for another.
+func TestAnEpochThatFailedAndWasKeptIsTheNextOne(t *testing.T) {
+	c := &clock{t: time.Unix(1700000000, 0)}
+	m := &memory{kept: true}
+	l := open(t, config(t, m, c, t.TempDir()))
+	r := &reader{log: l.Signer.Public()}
+	x, _ := submit(l, m, "alice", 0)
+	m.fail = 1
+	if err := l.Step(t.Context()); err == nil {
+		t.Fatal("the trouble is hidden")
+	}
+	c.add(time.Minute)
+	later, _ := submit(l, m, "bob", 0)
+	for _, want := range []kt.Index{x, later} {
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		if _, err := l.Wait(ctx, want, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.sync(t, l, m)
+	if again := open(t, config(t, m, c, "")); again.current.Root() != l.current.Root() {
+		t.Error("the store has another log")
 	}
 }
 

@@ -21,6 +21,9 @@ func (l *Log) GiveBack(ctx context.Context, checkpoint []byte, lost []Epoch, pro
 	}
 	l.writing.Lock()
 	defer l.writing.Unlock()
+	if err := l.settle(ctx); err != nil {
+		return err
+	}
 	before := l.current.Size()
 	if signed.Size < before {
 		return nil
@@ -38,6 +41,7 @@ func (l *Log) GiveBack(ctx context.Context, checkpoint []byte, lost []Epoch, pro
 	}
 	for i := range fresh {
 		if err := l.Store.AddEpoch(ctx, fresh[i]); err != nil {
+			l.doubt = true
 			return err
 		}
 		if err := l.advance(versions[i]); err != nil {

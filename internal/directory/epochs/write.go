@@ -62,6 +62,22 @@ func (l *Log) untilNext() time.Duration {
 	return max(wait, 0)
 }
 
+// settle finds out, after a write that failed, whether the store has it.
+func (l *Log) settle(ctx context.Context) error {
+	if !l.doubt {
+		return nil
+	}
+	before := l.current.Size()
+	if err := l.reread(ctx); err != nil {
+		return err
+	}
+	l.doubt = false
+	if err := l.writeFiles(before); err != nil {
+		l.Log.Error("the log's static files could not be written", "error", err)
+	}
+	return nil
+}
+
 // Step writes epochs until nothing is pending, at least one on a new day, and
 // has the newest checkpoint cosigned.
 func (l *Log) Step(ctx context.Context) error {
@@ -70,6 +86,9 @@ func (l *Log) Step(ctx context.Context) error {
 	if l.held.Load() {
 		l.asked = l.Now()
 		return nil
+	}
+	if err := l.settle(ctx); err != nil {
+		return err
 	}
 	for {
 		pending, err := l.Store.Pending(ctx, MaxBatch)
@@ -119,6 +138,7 @@ func (l *Log) write(ctx context.Context, values []Pending) error {
 		return err // ours: next makes what Apply accepts
 	}
 	if err := l.Store.AddEpoch(ctx, e); err != nil {
+		l.doubt = true
 		return err
 	}
 	before := l.current.Size()
