@@ -14,6 +14,7 @@ import (
 const (
 	MaxDevices = 64   // live at one time
 	MaxLinks   = 4096 // in all
+	MaxRenames = 32   // in all: each leaves a name that nobody else gets any more
 )
 
 // FollowWithin is how long after a ROTATE a leaf may still carry the key
@@ -79,6 +80,15 @@ type Chain struct {
 	recovery  RecoveryPublicKey // zeros: none
 	closed    bool
 	successor AccountID
+	names     []Renamed
+}
+
+// Renamed is one RENAME of a chain.
+type Renamed struct {
+	From, To Index
+	Time     time.Time
+	By       DeviceID
+	Link     uint32 // its number
 }
 
 // Verify replays links, the first of which is a GENESIS.
@@ -135,6 +145,27 @@ func (c Chain) Recovery() (RecoveryPublicKey, bool) {
 // TOMBSTONE. No device of a closed chain is live.
 func (c Chain) Closed() (successor AccountID, closed bool) { return c.successor, c.closed }
 
+// Name returns the index of the name the account has by its own links, zeros if
+// it never changed: then it is the one it was made with.
+func (c Chain) Name() Index {
+	if len(c.names) == 0 {
+		return Index{}
+	}
+	return c.names[len(c.names)-1].To
+}
+
+// Renames returns the RENAMEs, oldest first.
+func (c Chain) Renames() []Renamed { return slices.Clone(c.names) }
+
+// Named tells whether the account has or had the name with index x, as far as
+// its links say; without a RENAME they say nothing, and it may.
+func (c Chain) Named(x Index) bool {
+	return len(c.names) == 0 || slices.ContainsFunc(c.names, func(r Renamed) bool { return r.From == x || r.To == x })
+}
+
+// Left tells whether the account has left the name with index x.
+func (c Chain) Left(x Index) bool { return len(c.names) > 0 && c.Name() != x }
+
 // Leaf tells what the chain says at now of a leaf of device id with message
 // key m.
 func (c Chain) Leaf(id DeviceID, m MessagePublicKey, now time.Time) Standing {
@@ -171,6 +202,7 @@ func (c Chain) Leaf(id DeviceID, m MessagePublicKey, now time.Time) Standing {
 //	key        no key ever comes twice, for whatever purpose
 //	proof      new D and M sign for account and device that they are theirs
 //	successor  RESET names another account
+//	name       RENAME leads from the name the account has to another one
 func (c Chain) Append(link []byte) (Chain, error) {
 	l, err := ParseLink(link)
 	if err != nil {
@@ -260,6 +292,8 @@ func (c *Chain) apply(l *Link) error {
 		return c.setRecovery(l)
 	case TypeRefresh:
 		return body(l, func(*wire.Codec) {})
+	case TypeRename:
+		return c.rename(l, at)
 	case TypeReset:
 		return c.reset(l, at)
 	case TypeTombstone:
@@ -374,6 +408,23 @@ func (c *Chain) setRecovery(l *Link) error {
 		return invalid("key", "SET_RECOVERY to zeros or a key for the second time")
 	}
 	c.recovery = b.Key
+	return nil
+}
+
+func (c *Chain) rename(l *Link, at time.Time) error {
+	var b renameBody
+	if err := body(l, b.wire); err != nil {
+		return err
+	}
+	switch {
+	case len(c.names) >= MaxRenames:
+		return invalid("length", "more than %d RENAMEs", MaxRenames)
+	case b.From == Index{} || b.To == Index{} || b.From == b.To:
+		return invalid("name", "RENAME from or to no name, or to the same one")
+	case c.Left(b.From):
+		return invalid("name", "RENAME from a name the account does not have")
+	}
+	c.names = append(slices.Clone(c.names), Renamed{From: b.From, To: b.To, Time: at, By: l.Signer, Link: l.Seq})
 	return nil
 }
 

@@ -194,6 +194,7 @@ func refusals(t *testing.T) []refusal {
 	setRecovery := func(k [32]byte) func(*wire.Codec) { b := recoveryBody{k}; return b.wire }
 	foreign := stranger.enrol(t, other.Account())
 	reset := resetBody{a.Account()}
+	rename := func(from, to Index) func(*wire.Codec) { b := renameBody{from, to}; return b.wire }
 
 	all := []refusal{
 		{"wrong seq", "seq", a.links, a.forge(s, TypeRefresh, nothing, func(l *Link) { l.Seq++ })},
@@ -203,7 +204,7 @@ func refusals(t *testing.T) []refusal {
 		{"older than the link before", "time", a.links, a.forge(s, TypeRefresh, nothing, func(l *Link) { l.Time = a.last - 1 })},
 		{"time beyond reason", "time", a.links, a.forge(s, TypeRefresh, nothing, func(l *Link) { l.Time = 1 << 62 })},
 		{"second GENESIS", "genesis", a.links, a.forge(s, TypeGenesis, enrolment(stranger, nil), nil)},
-		{"unknown type", "type", a.links, a.forge(s, 9, nothing, nil)},
+		{"unknown type", "type", a.links, a.forge(s, 99, nothing, nil)},
 		{"type zero", "type", a.links, a.forge(s, 0, nothing, nil)},
 		{"signed by a stranger", "signer", a.links, a.forge(stranger.signer(), TypeRefresh, nothing, nil)},
 		{"signed by a revoked device", "signer", a.links, a.forge(gone.signer(), TypeRefresh, nothing, nil)},
@@ -236,6 +237,20 @@ func refusals(t *testing.T) []refusal {
 		{"RESET to itself", "successor", a.links, a.forge(s, TypeReset, reset.wire, nil)},
 		{"RESET to nobody", "successor", a.links, a.forge(s, TypeReset, (&resetBody{}).wire, nil)},
 	}
+	renamed := newAccount(t)
+	renamed.take(renamed.Rename(renamed.now, renamed.devices[0].signer(), numbered(7), numbered(8)))
+	r, tired := renamed.devices[0].signer(), restless(t)
+	all = append(all,
+		refusal{"RENAME to the same name", "name", a.links, a.forge(s, TypeRename, rename(numbered(7), numbered(7)), nil)},
+		refusal{"RENAME from no name", "name", a.links, a.forge(s, TypeRename, rename(Index{}, numbered(7)), nil)},
+		refusal{"RENAME to no name", "name", a.links, a.forge(s, TypeRename, rename(numbered(7), Index{}), nil)},
+		refusal{"RENAME with a short body", "body", a.links, a.forge(s, TypeRename, revoke(first.id), nil)},
+		refusal{"RENAME by recovery", "signer", a.links, a.forge(RecoverySigner(recovery), TypeRename, rename(numbered(7), numbered(8)), nil)},
+		refusal{"RENAME by a revoked device", "signer", a.links, a.forge(gone.signer(), TypeRename, rename(numbered(7), numbered(8)), nil)},
+		refusal{"RENAME from a name left before", "name", renamed.links, renamed.forge(r, TypeRename, rename(numbered(7), numbered(9)), nil)},
+		refusal{"RENAME from another account's name", "name", renamed.links, renamed.forge(r, TypeRename, rename(numbered(5), numbered(9)), nil)},
+		refusal{"more RENAMEs than allowed", "length", tired.links, tired.forge(tired.devices[0].signer(), TypeRename, rename(numbered(7), numbered(8)), nil)},
+	)
 	ended := newAccount(t)
 	ended.take(ended.Tombstone(ended.now, ended.devices[0].signer()))
 	all = append(all, refusal{"a link after the end", "closed", ended.links, ended.forge(ended.devices[0].signer(), TypeRefresh, nothing, nil)})
@@ -246,6 +261,15 @@ func refusals(t *testing.T) []refusal {
 	}
 	late := newDevice().enrol(t, full.Account())
 	return append(all, refusal{"more devices than allowed", "length", full.links, full.forge(full.devices[0].signer(), TypeAddDevice, late.Wire, nil)})
+}
+
+// restless has changed its name as often as anybody may.
+func restless(t *testing.T) *account {
+	a := newAccount(t)
+	for i := range MaxRenames {
+		a.take(a.Rename(a.now, a.devices[0].signer(), numbered(7+i%2), numbered(8-i%2)))
+	}
+	return a
 }
 
 func TestRefusals(t *testing.T) {

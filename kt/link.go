@@ -4,7 +4,7 @@
 // An account is a chain of signed links (docs/protocol.md, Section 7). Verify
 // replays one from its first link and gives a Chain; Chain.Append takes one
 // more link. A link is made by Genesis and by the Chain's methods AddDevice,
-// Revoke, Rotate, SetRecovery, Refresh, Reset and Tombstone.
+// Revoke, Rotate, SetRecovery, Refresh, Rename, Reset and Tombstone.
 //
 // The heads of all chains stand in a Map under indexes that only the server's
 // VRFKey can compute and prove; MapProof.Verify gives the one answer a root has.
@@ -36,7 +36,7 @@ const MaxLink = 1024
 type Type uint8
 
 // The types of links. RESET ends a chain in favour of another account;
-// TOMBSTONE ends it.
+// TOMBSTONE ends it. RENAME gives the account another name.
 const (
 	TypeGenesis Type = iota + 1
 	TypeAddDevice
@@ -46,9 +46,10 @@ const (
 	TypeRefresh
 	TypeReset
 	TypeTombstone
+	TypeRename
 )
 
-var typeNames = [...]string{"", "GENESIS", "ADD_DEVICE", "REVOKE", "ROTATE", "SET_RECOVERY", "REFRESH", "RESET", "TOMBSTONE"}
+var typeNames = [...]string{"", "GENESIS", "ADD_DEVICE", "REVOKE", "ROTATE", "SET_RECOVERY", "REFRESH", "RESET", "TOMBSTONE", "RENAME"}
 
 func (t Type) String() string {
 	if t == 0 || int(t) >= len(typeNames) {
@@ -221,3 +222,12 @@ func (b *recoveryBody) wire(c *wire.Codec) { wire.Fixed(c, b.Key[:]) }
 type resetBody struct{ Successor AccountID }
 
 func (b *resetBody) wire(c *wire.Codec) { wire.Fixed(c, b.Successor[:]) }
+
+// renameBody says from which place of the map to which the account's name
+// moves: a name's Index tells it to nobody who cannot have it proved.
+type renameBody struct{ From, To Index }
+
+func (b *renameBody) wire(c *wire.Codec) {
+	wire.Fixed(c, b.From[:])
+	wire.Fixed(c, b.To[:])
+}

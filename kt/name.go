@@ -103,18 +103,25 @@ func (h *Holder) Account() AccountID { return h.Chain.Account() }
 // first. All but the first got it without a signature of the one before: a
 // reset, by whoever runs the server. It counts only after a while (Days.Holder).
 type Name struct {
+	Index   Index
 	Holders []Holder
 	Values  int
 }
 
-// VerifyName reads all values of a handle: links and statements. A GENESIS that
-// is not the first value gives the name to another account; a VETO gives it back
-// to the account that signs it. All other links continue the chain of the
-// account that has the name. Errors are those of Chain.Append, or an
-// *InvalidError of the rule "statement", "veto", "signer", "signature" or
-// "holder": no account gets a name twice.
-func VerifyName(values [][]byte) (Name, error) {
-	n := Name{Values: len(values)}
+// VerifyName reads all values of the handle with index x: links and statements.
+// A GENESIS that is not the first value gives the name to another account; a
+// VETO gives it back to the account that signs it. All other links continue the
+// chain of the account that has the name. An account that is renamed leaves the
+// name with its RENAME, and nobody else gets it any more; under the new name its
+// chain stands from GENESIS on. Errors are those of Chain.Append, or an
+// *InvalidError of one of these rules:
+//
+//	statement, veto, signer, signature   a statement is what it says it is
+//	holder   no account gets a name twice
+//	left     nobody gets a name that its account left by RENAME
+//	moved    a chain with RENAMEs stands under the names they lead from and to
+func VerifyName(x Index, values [][]byte) (Name, error) {
+	n := Name{Index: x, Values: len(values)}
 	now := -1 // the holder whose the name is
 	for i, v := range values {
 		var err error
@@ -122,7 +129,7 @@ func VerifyName(values [][]byte) (Name, error) {
 		case len(v) > 0 && v[0] == statementVersion:
 			now, err = n.state(now, uint32(i), v)
 		case isGenesis(v):
-			now, err = n.give(uint32(i), v)
+			now, err = n.give(now, uint32(i), v)
 		case now < 0:
 			err = invalid("genesis", "a name does not begin with GENESIS")
 		default:
@@ -135,6 +142,11 @@ func VerifyName(values [][]byte) (Name, error) {
 	if now < 0 {
 		return Name{}, invalid("genesis", "a name without values")
 	}
+	for i := range n.Holders {
+		if !n.Holders[i].Chain.Named(x) {
+			return Name{}, invalid("moved", "an account under a name that its RENAMEs do not lead to")
+		}
+	}
 	return n, nil
 }
 
@@ -143,7 +155,10 @@ func isGenesis(link []byte) bool {
 	return err == nil && l.Type == TypeGenesis
 }
 
-func (n *Name) give(i uint32, genesis []byte) (int, error) {
+func (n *Name) give(now int, i uint32, genesis []byte) (int, error) {
+	if now >= 0 && n.Holders[now].Chain.Left(n.Index) {
+		return 0, invalid("left", "a name that its account left by RENAME is given to another account")
+	}
 	h := Holder{First: i}
 	if err := h.extend(genesis); err != nil {
 		return 0, err

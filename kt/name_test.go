@@ -33,7 +33,7 @@ func (l *nameLog) epoch(at time.Time, values ...[]byte) {
 
 func (l *nameLog) name() *Name {
 	l.Helper()
-	n, err := VerifyName(l.values)
+	n, err := VerifyName(nameIndex, l.values)
 	if err != nil {
 		l.Fatal(err)
 	}
@@ -167,6 +167,7 @@ func TestNamesAgainstTheRules(t *testing.T) {
 	unknown := slices.Clone(good)
 	unknown[1] = 9
 	b, m := bob.links[0], mallory.links[0]
+	mover, stray := renamed(t, nameIndex, numbered(8)), renamed(t, numbered(8), numbered(9))
 	mallory.take(mallory.Refresh(mallory.now, mallory.devices[0].signer()))
 	refresh := mallory.links[1]
 	for what, c := range map[string]struct {
@@ -188,12 +189,59 @@ func TestNamesAgainstTheRules(t *testing.T) {
 		"a statement of another type":         {"statement", [][]byte{b, m, unknown}},
 		"half a statement":                    {"statement", [][]byte{b, m, good[:50]}},
 		"a link after the veto, of the other": {"prev", [][]byte{b, m, good, refresh}},
+		"a name left, given away":             {"left", append(slices.Clone(mover.links), b)},
+		"a name left, taken by who left it":   {"left", append(slices.Clone(mover.links), mover.links[0])},
+		"an account that never had the name":  {"moved", stray.links},
+		"behind another, one that never had":  {"moved", append([][]byte{b}, stray.links...)},
 	} {
-		_, err := VerifyName(c.values)
+		_, err := VerifyName(nameIndex, c.values)
 		wantRule(t, what, err, c.rule)
 	}
-	if _, err := VerifyName([][]byte{b, m, good}); err != nil {
+	if _, err := VerifyName(nameIndex, [][]byte{b, m, good}); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// renamed is an account that went through these names.
+func renamed(t *testing.T, names ...Index) *account {
+	a := newAccount(t)
+	for i := range names[1:] {
+		a.take(a.Rename(a.now, a.devices[0].signer(), names[i], names[i+1]))
+	}
+	return a
+}
+
+func TestANameIsLeftByASignature(t *testing.T) {
+	a := renamed(t, nameIndex, numbered(8))
+	a.add(a.devices[0].signer())
+	old, err := VerifyName(nameIndex, a.links[:2])
+	if err != nil || !old.Last().Chain.Left(nameIndex) || old.Last().Chain.Name() != numbered(8) {
+		t.Fatalf("the old name: %v", err)
+	}
+	now, err := VerifyName(numbered(8), a.links)
+	if err != nil || now.Last().Chain.Left(numbered(8)) || now.Last().Account() != a.account {
+		t.Fatalf("the new name: %v", err)
+	}
+	if r := now.Last().Chain.Renames(); len(r) != 1 || r[0].By != a.devices[0].id || r[0].Link != 1 {
+		t.Errorf("the RENAMEs are %+v", r)
+	}
+	a.take(a.Rename(a.now, a.devices[1].signer(), numbered(8), nameIndex))
+	if back, err := VerifyName(nameIndex, a.links); err != nil || back.Last().Chain.Left(nameIndex) {
+		t.Errorf("who left a name does not come back to it: %v", err)
+	}
+}
+
+// Who took a name by a reset does not keep it from its owner by leaving it.
+func TestAVetoBringsBackANameThatWasLeft(t *testing.T) {
+	bob, mallory := newAccount(t), renamed(t, nameIndex, numbered(8))
+	veto, err := bob.Veto(bob.now, bob.devices[0].signer(), mallory.account)
+	if err != nil {
+		t.Fatal(err)
+	}
+	values := append(slices.Concat(bob.links, mallory.links), veto)
+	n, err := VerifyName(nameIndex, values)
+	if err != nil || n.Last().Account() != bob.account {
+		t.Errorf("the name is not bob's: %v", err)
 	}
 }
 

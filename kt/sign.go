@@ -62,6 +62,13 @@ func (c Chain) Refresh(now time.Time, s Signer) ([]byte, error) {
 	return c.sign(now, s, TypeRefresh, func(*wire.Codec) {})
 }
 
+// Rename returns the link by which the account leaves the name with index from
+// for the one with index to.
+func (c Chain) Rename(now time.Time, s Signer, from, to Index) ([]byte, error) {
+	b := renameBody{From: from, To: to}
+	return c.sign(now, s, TypeRename, b.wire)
+}
+
 // Reset returns the link that ends the account in favour of successor.
 func (c Chain) Reset(now time.Time, s Signer, successor AccountID) ([]byte, error) {
 	b := resetBody{successor}

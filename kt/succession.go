@@ -65,7 +65,7 @@ func (p *Succession) Verify(log NoteKey) (former []AccountID, err error) {
 	if err != nil || had != early.Head {
 		return nil, noProof("the later values do not go on from the earlier ones")
 	}
-	n, err := VerifyName(p.Values)
+	n, err := VerifyName(leaf.Index, p.Values)
 	if err != nil {
 		return nil, err
 	}

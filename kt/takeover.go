@@ -42,7 +42,7 @@ func (p *Takeover) Verify(log NoteKey) error {
 	if leaf == nil {
 		return noProof("the map does not have the name")
 	}
-	n, err := VerifyName(p.Values)
+	n, err := VerifyName(leaf.Index, p.Values)
 	if err != nil {
 		return err
 	}

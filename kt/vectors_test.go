@@ -121,7 +121,9 @@ func checkChain(in input) (input, error) {
 }
 
 func checkName(in input) (input, error) {
-	n, err := VerifyName(in.list("values"))
+	var x Index // of the name; names that nobody left verify under any
+	copy(x[:], in.bytes("index"))
+	n, err := VerifyName(x, in.list("values"))
 	if err != nil {
 		return nil, err
 	}

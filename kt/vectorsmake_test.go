@@ -94,6 +94,7 @@ func hexHashes(all []Hash) []string {
 var chainRules = map[string]string{
 	"closed": "K-101", "length": "K-102", "seq": "K-103", "prev": "K-104", "genesis": "K-105", "time": "K-106", "signer": "K-107",
 	"signature": "K-108", "type": "K-109", "body": "K-110", "device": "K-111", "key": "K-112", "proof": "K-113", "successor": "K-114",
+	"name": "K-116",
 }
 
 func (m *maker) chains() {
@@ -174,6 +175,22 @@ func (m *maker) names() {
 	}
 	m.refused("name", "K-126", "genesis", "a link of no account", input{"values": hexes([][]byte{refresh})})
 	m.refused("name", "K-104", "prev", "a link of another account", input{"values": hexes([][]byte{b, refresh})})
+	m.renamings(bob)
+}
+
+func (m *maker) renamings(bob *account) {
+	from, to, third := numbered(7), numbered(8), numbered(9)
+	a := renamed(m.t, from, to)
+	under := func(x Index, values ...[]byte) input { return input{"index": hexOf(x[:]), "values": hexes(values)} }
+	m.accepted("name", "left for another one", under(from, a.links...))
+	m.accepted("name", "the new one", under(to, a.links...))
+	m.refused("name", "K-127", "left", "a name that was left, given to another account", under(from, append(slices.Clone(a.links), bob.links[0])...))
+	m.refused("name", "K-127", "left", "a name that was left, given to the same account", under(from, append(slices.Clone(a.links), a.links[0])...))
+	m.refused("name", "K-128", "moved", "a third name", under(third, a.links...))
+	m.refused("name", "K-128", "moved", "a third name that is somebody's", under(third, append(slices.Clone(bob.links), a.links...)...))
+	a.take(a.Rename(a.now, a.devices[0].signer(), to, from))
+	m.accepted("name", "come back to", under(from, a.links...))
+	m.accepted("name", "left again", under(to, a.links...))
 }
 
 func (m *maker) vrfs() {
