@@ -81,7 +81,7 @@ var errBehind = errors.New("the log is behind")
 // that of account a. Of links that cannot be accepted yet it keeps those that
 // only take keys away, and says why: unvouched.
 func (t *tx) keepName(a proto.AccountID, got *proto.ChainProofResponse, leaf *kt.MapLeaf) (unvouched, err error) {
-	n, err := kt.VerifyName(got.Links)
+	n, err := kt.VerifyName(leaf.Index, got.Links)
 	if err != nil {
 		return nil, err
 	}

@@ -212,8 +212,8 @@ func (s *Service) Invite(ctx context.Context, r *proto.InviteRequest) (*proto.Em
 	return &proto.Empty{}, err
 }
 
-// Lookup returns the account behind a handle with its chain, at most
-// proto.MaxLinks links of it; unknown_account.
+// Lookup returns the account behind a handle, or that left it, with its chain, at
+// most proto.MaxLinks links of it; unknown_account.
 func (s *Service) Lookup(ctx context.Context, r *proto.LookupRequest) (*proto.LookupResponse, error) {
 	if _, err := s.Sessions.Device(r.Session); err != nil {
 		return nil, err
@@ -221,15 +221,15 @@ func (s *Service) Lookup(ctx context.Context, r *proto.LookupRequest) (*proto.Lo
 	if !ValidHandle(r.Handle) {
 		return nil, proto.Refuse(proto.UnknownAccount)
 	}
-	account, err := s.Store.AccountByLookup(ctx, s.lookup(r.Handle))
+	id, err := s.accountOf(ctx, r.Handle)
 	if err != nil {
 		return nil, unknown(err)
 	}
-	links, err := s.Store.Links(ctx, account.ID, 0, proto.MaxLinks)
+	links, err := s.Store.Links(ctx, id, 0, proto.MaxLinks)
 	if err != nil {
 		return nil, unknown(err)
 	}
-	return &proto.LookupResponse{Account: account.ID, Links: links}, nil
+	return &proto.LookupResponse{Account: id, Links: links}, nil
 }
 
 // unknown is what a caller learns of an account that is not there.
@@ -250,7 +250,7 @@ func (s *Service) ChainAppend(ctx context.Context, r *proto.ChainAppendRequest) 
 		return nil, err
 	}
 	link, err := kt.ParseLink(r.Link)
-	if err != nil {
+	if err != nil || link.Type == kt.TypeRename {
 		return nil, proto.Refuse(proto.BadChain)
 	}
 	handle, err := s.handle(ctx, c.Account)
@@ -296,18 +296,22 @@ func (s *Service) extend(ctx context.Context, id proto.AccountID, handle string,
 	return s.keepRecovery(ctx, id, after)
 }
 
-// chain loads and verifies a whole chain. One that does not verify is damage.
-func (s *Service) chain(ctx context.Context, id proto.AccountID) (kt.Chain, error) {
-	var links [][]byte
+// links loads a whole chain.
+func (s *Service) links(ctx context.Context, id proto.AccountID) (links [][]byte, err error) {
 	for {
 		more, err := s.Store.Links(ctx, id, uint32(len(links)), proto.MaxLinks)
-		if err != nil {
-			return kt.Chain{}, err
-		}
 		links = append(links, more...)
-		if len(more) < proto.MaxLinks {
-			break
+		if err != nil || len(more) < proto.MaxLinks {
+			return links, err
 		}
+	}
+}
+
+// chain loads and verifies a whole chain. One that does not verify is damage.
+func (s *Service) chain(ctx context.Context, id proto.AccountID) (kt.Chain, error) {
+	links, err := s.links(ctx, id)
+	if err != nil {
+		return kt.Chain{}, err
 	}
 	chain, err := kt.Verify(links)
 	if err != nil {

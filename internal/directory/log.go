@@ -214,7 +214,7 @@ func (s *Service) ChainProof(ctx context.Context, r *proto.ChainProofRequest) (*
 	if _, err := s.Sessions.Device(r.Session); err != nil {
 		return nil, err
 	}
-	handle, err := s.handle(ctx, r.Account)
+	handle, err := s.shownAs(ctx, r.Account, r.Handle)
 	if err != nil {
 		return nil, unknown(err)
 	}

@@ -73,7 +73,7 @@ func (s *Service) create(ctx context.Context, r *proto.RegisterRequest, a store.
 	if err != nil {
 		return unknown(err)
 	}
-	if _, err := kt.VerifyName(append(values, r.Links...)); err != nil && old.ID != a.ID {
+	if _, err := kt.VerifyName(x, append(values, r.Links...)); err != nil && old.ID != a.ID {
 		return proto.Refuse(proto.BadChain)
 	}
 	_, err = s.Store.ResetAccount(ctx, token, s.expiry.minute(token, s.Clock.Now()), a, r.Links,
@@ -139,11 +139,11 @@ func (s *Service) refuseReset(ctx context.Context, id proto.AccountID, handle st
 	if err != nil || slices.ContainsFunc(values, func(v []byte) bool { return bytes.Equal(v, statement) }) {
 		return err
 	}
-	now, err := kt.VerifyName(values)
+	now, err := kt.VerifyName(x, values)
 	if err != nil {
 		return err
 	}
-	if _, err := kt.VerifyName(append(slices.Clone(values), statement)); err != nil {
+	if _, err := kt.VerifyName(x, append(slices.Clone(values), statement)); err != nil {
 		return proto.Refuse(proto.BadChain)
 	}
 	if h := s.log.Days().Holder(&now, x, kt.CoolDown, s.Clock.Now()); now.Holders[h.Owner].Account() == v.Against {

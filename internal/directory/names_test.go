@@ -30,15 +30,22 @@ func (w *world) reset(p *person, token proto.Token, handle string) error {
 // values are all of a handle's values as the log proves them to somebody.
 func (w *world) nameOf(p *person, session proto.SessionID) kt.Name {
 	w.t.Helper()
-	got, err := w.ChainProof(w.t.Context(), &proto.ChainProofRequest{Session: session, Account: p.account()})
+	return w.nameLeft(p, session, "")
+}
+
+// nameLeft is nameOf of a name that was left.
+func (w *world) nameLeft(p *person, session proto.SessionID, handle string) kt.Name {
+	w.t.Helper()
+	got, err := w.ChainProof(w.t.Context(), &proto.ChainProofRequest{Session: session, Account: p.account(), Handle: handle})
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	_, vrf := w.LogKeys()
-	if leaf, err := labelProof(w.t, &got.Proof).Verify(vrf, kt.KindAccount, []byte(got.Handle), w.root(session, got.Proof.Epoch), got.Links); err != nil || leaf == nil {
+	leaf, err := labelProof(w.t, &got.Proof).Verify(vrf, kt.KindAccount, []byte(got.Handle), w.root(session, got.Proof.Epoch), got.Links)
+	if err != nil || leaf == nil {
 		w.t.Fatalf("the log does not prove its answer: %v", err)
 	}
-	n, err := kt.VerifyName(got.Links)
+	n, err := kt.VerifyName(leaf.Index, got.Links)
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -22,6 +22,7 @@ type limits struct {
 	logEntry *byAddress // labels of the log, each of which costs a proof of the VRF
 
 	directory *limiter // by account: lookups, chains, invitations
+	names     *limiter // by account: names one would like to have
 	inbox     *limiter // by account: inbox items fetched and acknowledged
 	reads     *limiter // by member key: of a conversation's log
 	blobs     *limiter // by account or member key: requests about blobs
@@ -36,6 +37,7 @@ func newLimits() *limits {
 		push:      &byAddress{newLimiter(5, 300), newLimiter(1000, 10000)},
 		logEntry:  &byAddress{newLimiter(20, 500), newLimiter(2000, 10000)},
 		directory: newLimiter(20, 1000),
+		names:     newLimiter(0.1, 30),
 		inbox:     newLimiter(20, 1000),
 		reads:     newLimiter(50, 2000),
 		blobs:     newLimiter(200, 4000),

@@ -44,6 +44,8 @@ func (h *Handler) allRoutes() map[proto.Method]route {
 		proto.Invite:       on(small, within(h, l.directory, func(r *proto.InviteRequest) proto.SessionID { return r.Session }, accounts.Invite)),
 		proto.ChainAppend:  on(2*small, within(h, l.directory, func(r *proto.ChainAppendRequest) proto.SessionID { return r.Session }, accounts.ChainAppend)),
 		proto.Veto:         on(2*small, within(h, l.directory, func(r *proto.VetoRequest) proto.SessionID { return r.Session }, accounts.Veto)),
+		proto.NamePlace:    on(small, within(h, l.names, func(r *proto.NamePlaceRequest) proto.SessionID { return r.Session }, accounts.NamePlace)),
+		proto.Rename:       on(2*small, within(h, l.names, func(r *proto.RenameRequest) proto.SessionID { return r.Session }, accounts.Rename)),
 		proto.Lookup:       on(small, within(h, l.directory, func(r *proto.LookupRequest) proto.SessionID { return r.Session }, accounts.Lookup)),
 		proto.ChainProof:   on(small, within(h, l.directory, func(r *proto.ChainProofRequest) proto.SessionID { return r.Session }, accounts.ChainProof)),
 		proto.LogEpochs:    on(small, within(h, l.directory, func(r *proto.LogEpochsRequest) proto.SessionID { return r.Session }, accounts.LogEpochs)),

@@ -45,7 +45,8 @@ const (
 	BadChain
 	NoAccount
 	Restoring
-	codes // one more than the last
+	TooSoon // Wait
+	codes   // one more than the last
 )
 
 var codeTexts = [codes]struct{ name, text string }{
@@ -82,6 +83,7 @@ var codeTexts = [codes]struct{ name, text string }{
 	BadChain:       {"bad_chain", "the chain of device keys does not verify"},
 	NoAccount:      {"no_account", "this account does not exist here"},
 	Restoring:      {"restoring", "the server was restored from a backup and waits for its clients to give back what came after it"},
+	TooSoon:        {"too_soon", "the name has been changed too often of late"},
 }
 
 func (c Code) String() string {
@@ -157,7 +159,7 @@ func (e *Error) Wire(c *wire.Codec) {
 			wire.Uint64(c, &e.Seq)
 		case BadTicket, InboxFull:
 			wire.Uint32(c, &e.Index)
-		case Busy, Throttled:
+		case Busy, Throttled, TooSoon:
 			ms := uint32(min(e.Wait.Milliseconds(), 1<<32-1))
 			wire.Uint32(c, &ms)
 			e.Wait = time.Duration(ms) * time.Millisecond

@@ -82,11 +82,13 @@ func (p *LogProof) Wire(c *wire.Codec) {
 }
 
 // ChainProofRequest asks for what the log says of an account. At is the number
-// of a distinguished epoch of the last 90 days, 0: the newest epoch.
+// of a distinguished epoch of the last 90 days, 0: the newest epoch. Handle is a
+// name that the account left, "" the one it has.
 type ChainProofRequest struct {
 	Session SessionID
 	Account AccountID
 	At      uint64
+	Handle  string
 }
 
 // Wire codes the request.
@@ -94,6 +96,7 @@ func (r *ChainProofRequest) Wire(c *wire.Codec) {
 	r.Session.Wire(c)
 	r.Account.Wire(c)
 	wire.Uint64(c, &r.At)
+	wire.String(c, &r.Handle, MaxHandle)
 }
 
 // ChainProofResponse has the handle, which is the label, all links in the map

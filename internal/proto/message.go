@@ -37,6 +37,8 @@ const (
 	Invite       Method = "invite"
 	ChainAppend  Method = "chain_append"
 	Veto         Method = "veto"
+	NamePlace    Method = "name_place"
+	Rename       Method = "rename"
 	Lookup       Method = "lookup"
 	ChainProof   Method = "chain_proof"
 	LogEpochs    Method = "log_epochs"
@@ -107,6 +109,8 @@ func Calls() []Call {
 		call[InviteRequest, Empty](Invite),
 		call[ChainAppendRequest, Empty](ChainAppend),
 		call[VetoRequest, Empty](Veto),
+		call[NamePlaceRequest, NamePlaceResponse](NamePlace),
+		call[RenameRequest, Empty](Rename),
 		call[LookupRequest, LookupResponse](Lookup),
 		call[ChainProofRequest, ChainProofResponse](ChainProof),
 		call[LogEpochsRequest, LogEpochsResponse](LogEpochs),

@@ -131,6 +131,10 @@ func (l *ledger) MoveName(ctx context.Context, from, to proto.AccountID, former 
 	return only(l, func() error { return l.Store.MoveName(ctx, from, to, former, value) })
 }
 
+func (l *ledger) Rename(ctx context.Context, a store.Account, n uint32, link []byte, today store.Day, values []store.LogValue) error {
+	return only(l, func() error { return l.Store.Rename(ctx, a, n, link, today, values) })
+}
+
 func (l *ledger) AddValue(ctx context.Context, v store.LogValue) error {
 	return only(l, func() error { return l.Store.AddValue(ctx, v) })
 }

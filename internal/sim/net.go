@@ -186,7 +186,7 @@ func wantLane(m proto.Method) client.Lane {
 	case proto.Info, proto.GetNonce, proto.InviteCheck, proto.Register, proto.MailboxPost, proto.MailboxFetch,
 		proto.LogHead, proto.LogEntry, proto.Recover, proto.GiveLog, proto.GiveAccount:
 		return client.Anonymous
-	case proto.AccountOpen, proto.Invite, proto.ChainAppend, proto.Veto, proto.Lookup, proto.ChainProof, proto.LogEpochs, proto.Publish,
+	case proto.AccountOpen, proto.Invite, proto.ChainAppend, proto.Veto, proto.NamePlace, proto.Rename, proto.Lookup, proto.ChainProof, proto.LogEpochs, proto.Publish,
 		proto.PackageCount, proto.Claim, proto.InboxPost, proto.InboxFetch, proto.InboxAck, proto.CreateToken,
 		proto.PolicyPut, proto.BackupGet, proto.BackupSet, proto.GiveDone:
 		return client.Account

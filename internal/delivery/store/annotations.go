@@ -171,10 +171,15 @@ var Annotations = []Table{
 		{"admin", "who may invite", plain, "who may invite"},
 		{"links", "number of links", plain, "how often devices changed"},
 	}},
+	{"left_name", Keep{Rule: "for ever: nobody else gets the name", Key: []string{"lookup"}}, []Field{
+		{"lookup", "finds the account that had a name", keyed, "the account of a former handle already known, with the operator's key"},
+		{"account", "whose name it was", plain, "how many names the account had before"},
+		{"day", "limits how often a name changes", plain, "day the account was renamed"},
+	}},
 	{"link", Keep{Rule: "as long as the account", Key: []string{"account", "n"}}, []Field{
 		{"account", "whose chain", plain, "nothing more"},
 		{"n", "order of the chain", plain, "nothing more"},
-		{"bytes", "which devices the account has signed", plain, "public keys of devices and when they were added or revoked"},
+		{"bytes", "which devices the account has signed", plain, "public keys of devices and when they were added or revoked; when the name changed"},
 	}},
 	{"recovery", Keep{Rule: "until the next recovery key", Key: []string{"lookup"}}, []Field{
 		{"lookup", "finds an account by its recovery key", keyed, "the account of a recovery key already known, with the operator's key"},

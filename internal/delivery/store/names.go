@@ -19,4 +19,17 @@ type Names interface {
 	// MoveName gives the lookup of from to the account to, and adds the value
 	// that says so to the log. no_account if one of them is not here.
 	MoveName(ctx context.Context, from, to proto.AccountID, former proto.Hash, value LogValue) error
+
+	// Rename adds link n of the account a.ID, gives it lookup and handle of a
+	// and keeps the lookup it had for it, with the day; the values say so in the
+	// log. In order: no_account → the same link is there (again, nothing
+	// changes) → conflict{seq: number of links} → name_taken if the lookup is
+	// another account's, or was left by another one.
+	Rename(ctx context.Context, a Account, n uint32, link []byte, today Day, values []LogValue) error
+
+	// LeftName returns the account that left a lookup; no_account.
+	LeftName(ctx context.Context, lookup proto.Hash) (proto.AccountID, error)
+
+	// LeftSince counts the lookups that an account left on a day or later.
+	LeftSince(ctx context.Context, id proto.AccountID, day Day) (int, error)
 }

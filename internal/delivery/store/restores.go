@@ -24,6 +24,14 @@ type Restores interface {
 	// AccountIDs returns all accounts.
 	AccountIDs(ctx context.Context) ([]proto.AccountID, error)
 
+	// LeftNames counts the lookups that accounts left.
+	LeftNames(ctx context.Context) (int, error)
+
+	// GiveBackRename is Rename of an account that had that name before the
+	// backup was put back, with the number of links that it has by then: links
+	// and values are given back by GiveBackAccount. name_taken.
+	GiveBackRename(ctx context.Context, a Account, today Day) error
+
 	// GiveBackValues stores values, of no account, that are missing; they stand
 	// in the epochs given.
 	GiveBackValues(ctx context.Context, values []LogValue, epochs []uint64) error

@@ -275,10 +275,8 @@ func (s *Store) CreateAccount(_ context.Context, invite proto.Hash, now store.Mi
 	if err != nil {
 		return a, err
 	}
-	for _, o := range s.accounts {
-		if o.Lookup == a.Lookup {
-			return a, proto.Refuse(proto.NameTaken)
-		}
+	if _, left := s.left[a.Lookup]; left || s.taken(a.Lookup) {
+		return a, proto.Refuse(proto.NameTaken)
 	}
 	if old != nil {
 		return a, proto.Refuse(proto.Exists)

@@ -27,6 +27,7 @@ type Store struct {
 	blobs         map[proto.BlobID]*blob
 	pins          map[pinKey]store.Day
 	accounts      map[proto.AccountID]*account
+	left          map[proto.Hash]leftName
 	invites       map[proto.Hash]store.Invite
 	stampKeys     []store.StampKey
 	settings      map[string][]byte
@@ -80,7 +81,7 @@ func New() *Store {
 		tickets: map[proto.Hash]ticket{}, packages: map[store.Inbox][]store.KeyPackage{},
 		lastResort: map[store.Inbox]store.KeyPackage{}, items: map[proto.InboxItemID]item{},
 		blobs: map[proto.BlobID]*blob{}, pins: map[pinKey]store.Day{}, accounts: map[proto.AccountID]*account{},
-		invites: map[proto.Hash]store.Invite{}, settings: map[string][]byte{}, values: map[[32]byte][]logValue{}, places: map[proto.Hash][]byte{},
+		invites: map[proto.Hash]store.Invite{}, settings: map[string][]byte{}, values: map[[32]byte][]logValue{}, left: map[proto.Hash]leftName{}, places: map[proto.Hash][]byte{},
 	}
 }
 

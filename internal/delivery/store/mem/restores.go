@@ -60,10 +60,8 @@ func (s *Store) GiveBackAccount(_ context.Context, a store.Account, links [][]by
 	defer s.lock()()
 	there := s.accounts[a.ID]
 	if there == nil {
-		for _, other := range s.accounts {
-			if other.Lookup == a.Lookup {
-				return proto.Refuse(proto.NameTaken)
-			}
+		if _, left := s.left[a.Lookup]; left || s.taken(a.Lookup) {
+			return proto.Refuse(proto.NameTaken)
 		}
 		there = &account{Account: a}
 	}

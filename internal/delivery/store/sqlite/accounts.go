@@ -41,6 +41,9 @@ func createAccount(t *tx, invite proto.Hash, now store.Minute, a store.Account, 
 	if _, named, err := loadAccount(t, "lookup", a.Lookup); named || err != nil {
 		return a, either(err, proto.NameTaken)
 	}
+	if _, left, err := loadLeft(t, a.Lookup); left || err != nil {
+		return a, either(err, proto.NameTaken)
+	}
 	if taken {
 		return a, proto.Refuse(proto.Exists)
 	}

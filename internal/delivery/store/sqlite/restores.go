@@ -99,6 +99,10 @@ func checkGivenBack(t *tx, found bool, there, a *store.Account, links [][]byte) 
 		if taken || err != nil {
 			return either(err, proto.NameTaken)
 		}
+		_, left, err := loadLeft(t, a.Lookup)
+		if left || err != nil {
+			return either(err, proto.NameTaken)
+		}
 		return nil
 	}
 	same, err := beginsWith(t, a.ID, links[:min(len(links), int(there.Links))])

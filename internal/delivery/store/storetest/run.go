@@ -35,6 +35,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"accounts are made by invitation", testAccounts},
 		{"links are appended in order", testLinks},
 		{"a name is given to another account, and back", testNames},
+		{"an account is renamed, and nobody else gets the name it left", testRename},
 		{"an account is found by its newest recovery key", testRecovery},
 		{"a backup is replaced with its pins, or not at all", testBackup},
 		{"what a restored server asks for and takes back", testRestores},
