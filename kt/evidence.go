@@ -262,6 +262,8 @@ func VerifyEvidence(file []byte) (kind string, log NoteKey, err error) {
 			return new(FalseEpoch)
 		case EvidenceTakeover:
 			return new(Takeover)
+		case EvidenceFalseName:
+			return new(FalseName)
 		}
 		return nil
 	})

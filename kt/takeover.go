@@ -26,21 +26,9 @@ func (p *Takeover) Wire(c *wire.Codec) {
 
 // Verify tells whether the proof holds against the log with the given key.
 func (p *Takeover) Verify(log NoteKey) error {
-	if p.Record == nil {
-		return noProof("a checkpoint without its epoch")
-	}
-	if _, err := p.Sighting.Verify(log); err != nil {
-		return err
-	}
-	if p.Record.VRFKeyHash != HashVRFKey(p.VRF) {
-		return noProof("the epoch was made with another VRF key")
-	}
-	leaf, err := p.Proof.Verify(p.VRF, KindAccount, []byte(p.Handle), p.Record.MapRoot, p.Values)
+	leaf, err := p.logged(log)
 	if err != nil {
 		return err
-	}
-	if leaf == nil {
-		return noProof("the map does not have the name")
 	}
 	n, err := VerifyName(leaf.Index, p.Values)
 	if err != nil {
@@ -52,6 +40,24 @@ func (p *Takeover) Verify(log NoteKey) error {
 		}
 	}
 	return noProof("each account the name had signed who follows")
+}
+
+// logged returns the leaf of the name in a map of the log: its values are those.
+func (p *Takeover) logged(log NoteKey) (*MapLeaf, error) {
+	if p.Record == nil {
+		return nil, noProof("a checkpoint without its epoch")
+	}
+	if _, err := p.Sighting.Verify(log); err != nil {
+		return nil, err
+	}
+	if p.Record.VRFKeyHash != HashVRFKey(p.VRF) {
+		return nil, noProof("the epoch was made with another VRF key")
+	}
+	leaf, err := p.Proof.Verify(p.VRF, KindAccount, []byte(p.Handle), p.Record.MapRoot, p.Values)
+	if err == nil && leaf == nil {
+		err = noProof("the map does not have the name")
+	}
+	return leaf, err
 }
 
 // EvidenceTakeover is the kind of evidence file of a Takeover.

@@ -13,6 +13,7 @@ func (m *maker) handovers() {
 	l := lostName(m.t, bob, mallory)
 	m.takeovers(l, bob, mallory)
 	m.successions(l, bob, mallory)
+	m.falseNames()
 }
 
 // lostName is a log in which bob's name was given to mallory: epoch 0 has bob,

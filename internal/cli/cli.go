@@ -46,6 +46,7 @@ type commands struct {
 	Read      readCommand      `cmd:"" help:"Show the messages of a conversation."`
 	Policy    policyCommands   `cmd:"" help:"Which witnesses look after the server's log."`
 	Devices   deviceCommands   `cmd:"" help:"The devices of your account."`
+	Rename    renameCommand    `cmd:"" help:"Change your name, for everybody."`
 	Veto      vetoCommand      `cmd:"" help:"Object to a new account under your name that was not you."`
 	Status    statusCommand    `cmd:"" help:"How this device stands."`
 	Backup    backupCommand    `cmd:"" help:"Back a server up, also while it runs."`

@@ -44,6 +44,7 @@ var refusals = map[proto.Code]struct{ text, hint string }{
 	proto.InviteUsed:     {"this invitation has been used already", "each invitation is for one person; ask for another: huis invite"},
 	proto.NameTaken:      {"this name is taken on the server", "choose another: --handle NAME; your invitation is still good"},
 	proto.BadName:        {"this cannot be a name", "a name has 2 to 32 of the letters a to z, digits, dots and dashes"},
+	proto.TooSoon:        {"your name was changed twice within a week", "wait until a week has passed since; the name you have stays yours"},
 	proto.TooLarge:       {"this is larger than the server takes", "send long texts as a file: huis send CHAT --file FILE"},
 	proto.Throttled:      {"too much at once, the server asks to slow down", "wait a minute and try again"},
 	proto.Busy:           {"the server is busy", "wait a minute and try again"},

@@ -266,7 +266,9 @@ func (c *Client) farewell(ctx context.Context, line *linkLine, device proto.Devi
 		for _, rec := range all {
 			k := contact{Handle: rec.Key[len("handle/"):]}
 			copy(k.Account[:], rec.Value)
-			r.Contacts = append(r.Contacts, k)
+			if !t.leftName(k.Account, k.Handle) {
+				r.Contacts = append(r.Contacts, k)
+			}
 		}
 		return err
 	})

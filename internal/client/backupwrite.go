@@ -192,6 +192,9 @@ func (t *tx) backupContacts() ([]backupContact, error) {
 		if copy(k.Account[:], r.Value) != len(k.Account) {
 			return nil, errors.New("stored handle: not an account")
 		}
+		if t.leftName(k.Account, k.Handle) {
+			continue
+		}
 		chain, known, err := t.chain(k.Account)
 		if err != nil {
 			return nil, err

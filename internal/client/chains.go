@@ -202,36 +202,54 @@ func (c *Client) stale(ctx context.Context, a proto.AccountID) error {
 }
 
 func (c *Client) fetchChain(ctx context.Context, a proto.AccountID) error {
-	var got proto.ChainProofResponse
-	err := c.callAccount(ctx, proto.ChainProof, func(s proto.SessionID) proto.Message {
-		return &proto.ChainProofRequest{Session: s, Account: a}
-	}, &got)
+	got, k, err := c.askChain(ctx, a, "")
 	if err != nil {
 		return err
 	}
-	k, err := c.logUpTo(ctx, got.Proof.Epoch)
+	left, err := c.askLeft(ctx, a, got.Handle)
 	if err != nil {
 		return err
 	}
-	err = c.takeChain(ctx, a, k, &got)
+	err = c.takeChain(ctx, a, k, got, left)
 	if !errors.Is(err, errUnvouched) {
-		return err
+		return c.provedFalse(ctx, k, err)
 	}
 	if err := c.syncTranslog(ctx); err != nil { // witnesses may have come back
 		return err
 	}
-	return c.takeChain(ctx, a, k, &got)
+	return c.provedFalse(ctx, k, c.takeChain(ctx, a, k, got, left))
 }
 
-// takeChain keeps what a proof shows of an account. Of links that cannot be
-// accepted yet it keeps those that only take keys away, and says why.
-func (c *Client) takeChain(ctx context.Context, a proto.AccountID, k logKeys, got *proto.ChainProofResponse) error {
+// askChain asks what the log says of an account under a name that it left, ""
+// for the one it has. What the answer proves by is replayed then.
+func (c *Client) askChain(ctx context.Context, a proto.AccountID, handle string) (*proto.ChainProofResponse, logKeys, error) {
+	got := new(proto.ChainProofResponse)
+	err := c.callAccount(ctx, proto.ChainProof, func(s proto.SessionID) proto.Message {
+		return &proto.ChainProofRequest{Session: s, Account: a, Handle: handle}
+	}, got)
+	if err != nil {
+		return nil, logKeys{}, err
+	}
+	k, err := c.logUpTo(ctx, got.Proof.Epoch)
+	return got, k, err
+}
+
+// takeChain keeps what a proof shows of an account; left is the proof of the name
+// it was known by, if that is another one. Of links that cannot be accepted yet
+// it keeps those that only take keys away, and says why.
+func (c *Client) takeChain(ctx context.Context, a proto.AccountID, k logKeys, got, left *proto.ChainProofResponse) error {
 	var unvouched error
 	err := c.step(ctx, func(t *tx) error {
 		unvouched = nil
+		if err := t.takeLeft(a, k, got, left); err != nil {
+			return err
+		}
 		leaf, err := t.checkLogged(k, got)
+		if err == nil && left == nil {
+			err = t.checkShown(a, got.Handle)
+		}
 		if err == nil {
-			err = t.checkShown(a, got.Handle, leaf)
+			err = t.checkNewest(leaf)
 		}
 		if err == nil {
 			unvouched, err = t.keepName(a, got, leaf)
@@ -333,6 +351,9 @@ func (c *Client) lookup(ctx context.Context, handle string) (a proto.AccountID, 
 	if err := c.refreshChain(ctx, got.Account); err != nil {
 		return a, err
 	}
+	if err := c.findLeft(ctx, got.Account, handle); err != nil {
+		return a, err
+	}
 	return got.Account, c.step(ctx, func(t *tx) error {
 		if err := t.mayAcceptKeys(); err != nil {
 			return err
@@ -346,7 +367,7 @@ func (c *Client) lookup(ctx context.Context, handle string) (a proto.AccountID, 
 				Fix:    "ask the person by another way, and tell the server's operator",
 			})
 		}
-		k := contact{Account: got.Account, Handle: handle}
+		k := contact{Account: got.Account, Handle: t.handleOf(got.Account)}
 		return t.tellOwn(eventContact, k.wire)
 	})
 }

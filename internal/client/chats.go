@@ -128,6 +128,14 @@ func (t *tx) resolve(name string) ([]proto.ConversationID, error) {
 		return nil, err
 	}
 	name = named(names, name)
+	if h, person := strings.CutPrefix(name, "@"); person {
+		// by a name they left, too
+		if a, known, err := t.accountOf(h); err != nil {
+			return nil, err
+		} else if known && t.leftName(a, h) {
+			name = "@" + t.handleOf(a)
+		}
+	}
 	var found []proto.ConversationID
 	for id, n := range names {
 		if n == name {

@@ -155,6 +155,15 @@ const linkTries = 10
 // appendLink adds a link to the own chain. build makes it on the newest state;
 // nil ends it without one. When another device was faster it is made again.
 func (c *Client) appendLink(ctx context.Context, build func(kt.Chain, *identity, time.Time) ([]byte, error)) error {
+	return c.growChain(ctx, build, func(ctx context.Context, link []byte) error {
+		return c.callAccount(ctx, proto.ChainAppend, func(s proto.SessionID) proto.Message {
+			return &proto.ChainAppendRequest{Session: s, Link: link}
+		}, &proto.Empty{})
+	})
+}
+
+// growChain is appendLink by whatever request send makes.
+func (c *Client) growChain(ctx context.Context, build func(kt.Chain, *identity, time.Time) ([]byte, error), send func(context.Context, []byte) error) error {
 	me, err := c.whoami(ctx)
 	if err != nil {
 		return err
@@ -168,9 +177,7 @@ func (c *Client) appendLink(ctx context.Context, build func(kt.Chain, *identity,
 		if err != nil || link == nil {
 			return err
 		}
-		err = c.callAccount(ctx, proto.ChainAppend, func(s proto.SessionID) proto.Message {
-			return &proto.ChainAppendRequest{Session: s, Link: link}
-		}, &proto.Empty{})
+		err = send(ctx, link)
 		if err != nil && !errors.Is(err, proto.Conflict) && !errors.Is(err, proto.BadChain) && !errors.Is(err, ErrUnreachable) {
 			return err
 		}

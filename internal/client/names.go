@@ -83,7 +83,7 @@ var errBehind = errors.New("the log is behind")
 func (t *tx) keepName(a proto.AccountID, got *proto.ChainProofResponse, leaf *kt.MapLeaf) (unvouched, err error) {
 	n, err := kt.VerifyName(leaf.Index, got.Links)
 	if err != nil {
-		return nil, err
+		return nil, falseName(got, err)
 	}
 	i, ok := n.Find(kt.AccountID(a))
 	if !ok {
@@ -94,7 +94,7 @@ func (t *tx) keepName(a proto.AccountID, got *proto.ChainProofResponse, leaf *kt
 		return nil, err // an older answer than another process had
 	}
 	for k := range n.Holders {
-		why, err := t.keepLinks(proto.AccountID(n.Holders[k].Account()), n.Holders[k].Links, leaf)
+		why, err := t.keepLinks(&n.Holders[k], leaf)
 		if err != nil {
 			return nil, err
 		}
@@ -113,10 +113,14 @@ func (t *tx) keepName(a proto.AccountID, got *proto.ChainProofResponse, leaf *kt
 }
 
 // keepLinks keeps those links of one account that may be accepted now.
-func (t *tx) keepLinks(a proto.AccountID, links [][]byte, leaf *kt.MapLeaf) (unvouched, err error) {
+func (t *tx) keepLinks(h *kt.Holder, leaf *kt.MapLeaf) (unvouched, err error) {
+	a, links := proto.AccountID(h.Account()), h.Links
 	known, err := t.links(a)
 	if err != nil {
 		return nil, err
+	}
+	if h.Chain.Left(leaf.Index) && len(known) >= len(links) {
+		return nil, t.keepChain(a, links) // the rest stands under another name
 	}
 	if len(known) > len(links) {
 		return nil, errBehind
@@ -261,20 +265,29 @@ func (t *tx) settleName(r *nameRecord) error {
 		return err
 	}
 	if me != nil && r.find(me.Account) >= 0 {
-		return nil
+		return t.followOwnName(me, r)
 	}
 	owner := r.Holders[h.Owner].Account
 	if _, known, err := t.chain(owner); err != nil || !known {
 		return err // nothing of it could be accepted yet
 	}
 	for i, k := range r.Holders {
+		here, err := t.calledHere(k.Account, r)
+		if err != nil {
+			return err
+		}
 		switch {
+		case i == h.Owner && !here:
+			err = t.findBy(k.Account, r.Handle)
 		case i == h.Owner:
 			err = t.giveName(k.Account, r.Handle)
 		case i < h.Owner && k.Veto == 0:
-			err = errors.Join(t.endAccount(k.Account, owner), t.nameOnly(k.Account, r.Handle))
+			err = t.endAccount(k.Account, owner)
+			fallthrough
 		default:
-			err = t.nameOnly(k.Account, r.Handle)
+			if here {
+				err = errors.Join(err, t.nameOnly(k.Account, r.Handle))
+			}
 		}
 		if err != nil {
 			return err
@@ -285,16 +298,23 @@ func (t *tx) settleName(r *nameRecord) error {
 
 // giveName makes handle the name of an account, whoever had it before.
 func (t *tx) giveName(a proto.AccountID, handle string) error {
-	if old, known, err := t.accountOf(handle); err != nil || !known || old != a {
-		if err != nil {
-			return err
-		}
-		t.put("handle/"+handle, slices.Clone(a[:]))
+	if err := t.findBy(a, handle); err != nil {
+		return err
 	}
-	if b, err := t.get("name/" + a.Hex()); err != nil || string(b) == handle {
+	b, err := t.get("name/" + a.Hex())
+	if err != nil || string(b) == handle {
 		return err
 	}
 	t.put("name/"+a.Hex(), []byte(handle))
+	return t.dropHearsay(a, bareName(string(b)))
+}
+
+// findBy makes an account be found by a handle.
+func (t *tx) findBy(a proto.AccountID, handle string) error {
+	if old, known, err := t.accountOf(handle); err != nil || known && old == a {
+		return err
+	}
+	t.put("handle/"+handle, slices.Clone(a[:]))
 	return nil
 }
 
@@ -446,6 +466,7 @@ func (c *Client) followNames(ctx context.Context) error {
 		return err
 	}
 	var changed []proto.AccountID
+	var left []contact
 	err = c.step(ctx, func(t *tx) error {
 		changed = nil
 		all, err := t.nameRecords()
@@ -457,11 +478,20 @@ func (c *Client) followNames(ctx context.Context) error {
 			return err
 		}
 		own := false
+		left = nil
 		for i := range all {
 			r := &all[i]
 			own = own || r.find(me.Account) >= 0
-			if leaf, ok := log.Map().Get(r.Index); ok && leaf.Seq > r.Seq {
+			leaf, ok := log.Map().Get(r.Index)
+			if !ok || leaf.Seq <= r.Seq {
+				continue
+			}
+			if now, err := t.knownName(r.last()); err != nil {
+				return err
+			} else if now == r.Handle {
 				changed = append(changed, r.last())
+			} else {
+				left = append(left, contact{Account: r.last(), Handle: r.Handle})
 			}
 		}
 		if !own {
@@ -470,14 +500,21 @@ func (c *Client) followNames(ctx context.Context) error {
 		return nil
 	})
 	var found []error
+	ask := make([]func() error, 0, len(changed)+len(left))
 	for _, a := range changed {
-		e := c.refreshChain(ctx, a)
+		ask = append(ask, func() error { return c.refreshChain(ctx, a) })
+	}
+	for _, k := range left {
+		ask = append(ask, func() error { return c.fetchLeft(ctx, k.Account, k.Handle) })
+	}
+	for _, f := range ask {
+		e := f()
 		var bad *kt.InvalidError
 		var safety *SafetyError
 		switch {
 		case errors.As(e, &safety):
 			found = append(found, e)
-		case errors.As(e, &bad), errors.Is(e, proto.UnknownAccount):
+		case errors.As(e, &bad), errors.Is(e, proto.UnknownAccount), errors.Is(e, errStale), errors.Is(e, errBehind):
 			c.cfg.Log.Warn("the server has no valid chain of somebody", "why", e)
 		case e != nil:
 			return e

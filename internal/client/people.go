@@ -39,6 +39,9 @@ func (c *Client) People(ctx context.Context) (all []PersonInfo, err error) {
 				continue
 			}
 			copy(a[:], rec.Value)
+			if t.leftName(a, strings.TrimPrefix(rec.Key, "handle/")) {
+				continue
+			}
 			p, err := t.personInfo(a, direct)
 			if err != nil {
 				return err

@@ -22,19 +22,26 @@ const withheldPrefix = "withheld/"
 // errStale: the log has more of a name than the answer.
 var errStale = errors.New("an answer is older than the log")
 
-// checkShown checks that what the server proves of an account is all that the
-// log has of it, under the name this device knows it by. errStale.
-func (t *tx) checkShown(a proto.AccountID, handle string, leaf *kt.MapLeaf) error {
+// checkShown checks that an account is shown under the name this device knows it
+// by.
+func (t *tx) checkShown(a proto.AccountID, handle string) error {
 	known, err := t.knownName(a)
-	if err != nil {
+	if err != nil || known == "" || known == handle {
 		return err
 	}
-	if known != "" && known != handle {
-		return &SafetyError{
-			Reason: fmt.Sprintf("the server shows the account of @%s under another name, @%s", known, handle),
-			Fix:    "nothing of it was taken over; tell the server's operator",
-		}
+	return otherName(known, handle)
+}
+
+func otherName(known, shown string) error {
+	return &SafetyError{
+		Reason: fmt.Sprintf("the server shows the account of @%s under another name, @%s, and none of its devices signed that", known, shown),
+		Fix:    "nothing of it was taken over; tell the server's operator",
 	}
+}
+
+// checkNewest checks that what the server proves of a name is all that the log
+// has of it. errStale.
+func (t *tx) checkNewest(leaf *kt.MapLeaf) error {
 	log, err := t.replayed()
 	if err != nil {
 		return err
@@ -96,7 +103,7 @@ func (t *tx) noteWithheld() (alarm error, err error) {
 		case old == nil:
 			t.put(withheldPrefix+r.Handle, binary.BigEndian.AppendUint64(nil, uint64(max(0, t.c.now().Unix()))))
 		}
-		if r.Handle == me.Handle {
+		if r.find(me.Account) >= 0 {
 			alarm = staleError(r.Handle)
 		}
 	}

@@ -104,6 +104,7 @@ func (c *Client) proveFormer(ctx context.Context, id proto.ConversationID) error
 // does nothing while the log does not show it.
 func (c *Client) proveSuccession(ctx context.Context, a proto.AccountID) error {
 	var owner proto.AccountID
+	var handle string
 	var early, late uint64
 	var head logHead
 	var k logKeys
@@ -125,7 +126,7 @@ func (c *Client) proveSuccession(ctx context.Context, a proto.AccountID) error {
 		if err != nil {
 			return err
 		}
-		owner = r.Holders[h.Owner].Account
+		owner, handle = r.Holders[h.Owner].Account, r.Handle
 		if h.Owner > r.find(a) {
 			early, late, shown = days.Succeeded(n, r.Index, h.Owner, t.c.now())
 		}
@@ -142,11 +143,11 @@ func (c *Client) proveSuccession(ctx context.Context, a proto.AccountID) error {
 		return err
 	}
 	p := kt.Succession{VRF: k.VRF}
-	before, err := c.chainProofAt(ctx, owner, early)
+	before, err := c.chainProofAt(ctx, owner, handle, early)
 	if err != nil {
 		return err
 	}
-	then, err := c.chainProofAt(ctx, owner, late)
+	then, err := c.chainProofAt(ctx, owner, handle, late)
 	if err != nil {
 		return err
 	}
@@ -169,10 +170,10 @@ func (c *Client) proveSuccession(ctx context.Context, a proto.AccountID) error {
 	return c.step(ctx, func(t *tx) error { return t.save(successionKey(a), p.Wire) })
 }
 
-// chainProofAt asks what a distinguished epoch says of an account.
-func (c *Client) chainProofAt(ctx context.Context, a proto.AccountID, at uint64) (*proto.ChainProofResponse, error) {
+// chainProofAt asks what a distinguished epoch says of an account's name.
+func (c *Client) chainProofAt(ctx context.Context, a proto.AccountID, handle string, at uint64) (*proto.ChainProofResponse, error) {
 	got := new(proto.ChainProofResponse)
 	return got, c.callAccount(ctx, proto.ChainProof, func(s proto.SessionID) proto.Message {
-		return &proto.ChainProofRequest{Session: s, Account: a, At: at}
+		return &proto.ChainProofRequest{Session: s, Account: a, At: at, Handle: handle}
 	}, got)
 }

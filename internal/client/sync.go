@@ -248,7 +248,11 @@ func (c *Client) Status(ctx context.Context) (out Status, err error) {
 		if err != nil {
 			return err
 		}
-		out.warn(named...)
+		renamed, err := t.renameWarnings()
+		if err != nil {
+			return err
+		}
+		out.warn(append(named, renamed...)...)
 		ids, err := t.conversations()
 		if err != nil {
 			return err

@@ -141,6 +141,9 @@ func (t *tx) takenAlarm(n *kt.Name, r *nameRecord, i int) error {
 // keepTakeover keeps the proof of what the log says of the own name, once.
 func (c *Client) keepTakeover(ctx context.Context, alarm error, taker proto.AccountID) error {
 	k, proof, err := c.takeoverProof(ctx)
+	if err == nil {
+		err = proof.Verify(k.Log)
+	}
 	if err != nil {
 		c.cfg.Log.Warn("the evidence will be kept later", "why", err)
 		return alarm
@@ -169,6 +172,11 @@ func (c *Client) takeoverProof(ctx context.Context) (k logKeys, p kt.Takeover, e
 	if err != nil {
 		return k, p, err
 	}
+	return c.nameProof(ctx, &got)
+}
+
+// nameProof makes the proof of what the log has under a name.
+func (c *Client) nameProof(ctx context.Context, got *proto.ChainProofResponse) (k logKeys, p kt.Takeover, err error) {
 	if k, err = c.logUpTo(ctx, got.Proof.Epoch); err != nil {
 		return k, p, err
 	}
@@ -192,7 +200,7 @@ func (c *Client) takeoverProof(ctx context.Context) (k logKeys, p kt.Takeover, e
 		return k, p, err
 	}
 	p.Proof = *proof
-	return k, p, p.Verify(k.Log)
+	return k, p, nil
 }
 
 // ErrNothingToRefuse: nobody asks for the name of this account.
@@ -261,9 +269,13 @@ func (c *Client) InviteReset(ctx context.Context, name string, expires time.Dura
 	if h == me.Handle {
 		return Invitation{}, fmt.Errorf("%w: your own account is alive; huis devices lists its devices", ErrForbidden)
 	}
+	var there proto.LookupResponse
 	err = c.callAccount(ctx, proto.Lookup, func(s proto.SessionID) proto.Message {
 		return &proto.LookupRequest{Session: s, Handle: h}
-	}, &proto.LookupResponse{})
+	}, &there)
+	if err == nil {
+		err = c.stillCalled(ctx, there.Account, h)
+	}
 	if errors.Is(err, proto.UnknownAccount) {
 		return Invitation{}, fmt.Errorf("%w: @%s", ErrUnknownPerson, h)
 	}

@@ -39,7 +39,7 @@ type Trust struct {
 // TrustEvent is one event in the history of a person's keys.
 type TrustEvent struct {
 	Time   time.Time
-	Kind   string // "began", "added", "revoked", "rotated", "recovery", "ended", "reset", "refused", "verified"
+	Kind   string // "began", "added", "revoked", "rotated", "recovery", "renamed", "ended", "reset", "refused", "verified"
 	Device string // lower-case hex, of the device it is about; "" if of none
 	Signed bool   // by a device or the recovery key of the account
 	Text   string // one sentence
@@ -71,7 +71,7 @@ func (c *Client) Trust(ctx context.Context, who string) (out Trust, err error) {
 		return out, err
 	}
 	err = c.step(ctx, func(t *tx) error {
-		r, err := t.nameRecord(h)
+		r, err := t.nowCalled(h)
 		if err != nil {
 			return err
 		}
@@ -224,6 +224,11 @@ func (t *tx) trustEvents(r *nameRecord, h kt.Holding) (all []TrustEvent, err err
 		}
 		for _, ev := range linkEvents(r.Handle, links) {
 			ev.account = k.Account
+			if ev.Kind == "renamed" {
+				if ev.Text, err = t.renamedText(r.Handle, k.Account, ev.link); err != nil {
+					return nil, err
+				}
+			}
 			all = append(all, ev)
 		}
 		if i > 0 {
@@ -286,6 +291,8 @@ func linkEvents(handle string, links [][]byte) (all []TrustEvent) {
 			ch.Kind, ch.Text, ch.Device = "rotated", "A device of @"+handle+" renewed its key", l.Signer.Hex()
 		case kt.TypeSetRecovery:
 			ch.Kind, ch.Text = "recovery", "@"+handle+" set a recovery key"
+		case kt.TypeRename:
+			ch.Kind = "renamed"
 		case kt.TypeReset, kt.TypeTombstone:
 			ch.Kind, ch.Text = "ended", "@"+handle+" ended this account"
 		}
@@ -321,7 +328,7 @@ func (c *Client) SetVerified(ctx context.Context, who, said string, yes bool) (o
 		return out, err
 	}
 	err = c.step(ctx, func(t *tx) error {
-		r, err := t.nameRecord(h)
+		r, err := t.nowCalled(h)
 		if err != nil {
 			return err
 		}
@@ -394,7 +401,7 @@ func (c *Client) Notes(ctx context.Context, chat string) (all []Note, err error)
 				return err
 			}
 			for _, ev := range events {
-				if (ev.news() || ev.Kind == "verified") && !ev.Time.Before(since) {
+				if (ev.news() || ev.Kind == "verified" || ev.Kind == "renamed") && !ev.Time.Before(since) {
 					all = append(all, Note{ev.Time, bareName(t.handleOf(a)), ev.Kind, ev.Signed, ev.Text})
 				}
 			}

@@ -511,8 +511,8 @@ func Shorten(s string, n int) string {
 // mentionsMe tells whether a text names this account: @handle, not within a
 // longer name.
 func (t *tx) mentionsMe(text string) (bool, error) {
-	me, err := t.identity()
-	return err == nil && Mentions(text, me.Handle), err
+	names, err := t.ownNames()
+	return slices.ContainsFunc(names, func(n string) bool { return Mentions(text, n) }), err
 }
 
 // Mentions tells whether text has @handle as a word of its own.

@@ -309,7 +309,7 @@ func shortHash(h kt.Hash) string { return h.Hex()[:16] }
 // while no new key is.
 func harmless(link []byte) bool {
 	l, err := kt.ParseLink(link)
-	return err == nil && (l.Type == kt.TypeRevoke || l.Type == kt.TypeRefresh || l.Type == kt.TypeTombstone)
+	return err == nil && (l.Type == kt.TypeRevoke || l.Type == kt.TypeRefresh || l.Type == kt.TypeRename || l.Type == kt.TypeTombstone)
 }
 
 // acceptable returns those of links that may be taken over now, and why not

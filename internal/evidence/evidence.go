@@ -36,6 +36,7 @@ var kinds = map[string]string{
 	kt.EvidenceFalseEpoch: "It signed a log that breaks the log's own rules.",
 	KindStampForged:       "It stamped an entry of a conversation's log as a member's, and the member's key did not sign it.",
 	KindStampConflict:     "It stamped two versions of one conversation's log: %s.",
+	kt.EvidenceFalseName:  "It gave out a name that the account before had left for good, or put an account under a name that it never took.",
 	kt.EvidenceTakeover:   "It gave a person's name to another account, and no device of the account before signed that.",
 }
 
