@@ -93,7 +93,7 @@ func (c *Client) ChangeName(ctx context.Context, name string) (out Renamed, err 
 	if me, err = c.whoami(ctx); err == nil && me.Handle != to {
 		err = &SafetyError{
 			Reason: fmt.Sprintf("the server took the signature by which you are called @%s, and does not show it in its log", to),
-			Fix:    "try again when the server can be reached; tell the server's operator if it stays so",
+			Fix:    "tell the server's operator",
 		}
 	}
 	return out, err
@@ -117,7 +117,7 @@ func (c *Client) placeOf(ctx context.Context, handle string) (kt.Index, error) {
 	if err != nil {
 		return kt.Index{}, &SafetyError{
 			Reason: fmt.Sprintf("the server does not prove where in its log the name @%s is", handle),
-			Fix:    "nothing was changed; tell the server's operator",
+			Fix:    "talk to the server's operator; nothing was changed",
 		}
 	}
 	return kt.MapIndex(out), nil

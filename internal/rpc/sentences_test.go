@@ -76,7 +76,7 @@ var spelled = map[string][]string{
 
 // wording are the functions whose results, and what they append, are sentences.
 var wording = []string{
-	"pendingWords", "pendingFix", "resetText", "twoLogs", "linkEvents", "*conversation.follows", "*tx.verify", "recoveredText", "convWarnings", "recoveryWarnings", "policyWarnings",
+	"pendingWords", "pendingFix", "resetText", "twoLogs", "linkEvents", "*conversation.follows", "*tx.verify", "recoveredText", "convWarnings", "recoveryWarnings", "policyWarnings", "renameWarnings",
 }
 
 // sink gathers what the core's source says.
