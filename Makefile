@@ -11,7 +11,7 @@ COREFLAGS := -gcflags=all=-l $(foreach p,crypto/... vendor/golang.org/x/crypto/.
 # The curves of NIST are left out of it; cmd/huis-wasm/_std says why.
 NIST := crypto/internal/fips140/ecdh
 
-.PHONY: run build core check-web test check attack sim soak bench vectors setup clean
+.PHONY: run build core check-web test check attack sim soak bench bench-web vectors setup clean
 
 run: build ## build, start a server on 127.0.0.1, print an invitation
 	./bin/huis serve --data $(DATA)
@@ -48,6 +48,9 @@ bench: setup ## the figures of bench/; those of MLS and of the log go to docs/ a
 	$(GO) test ./bench/server ./bench/delivery -run '^$$' -bench . -benchtime 1x -timeout 0 -v
 	$(GO) test ./bench/kt -run TestReport -count=1 -timeout 0 -v -args -report $(CURDIR)/docs/transparency.md -accounts 10000000
 	$(GO) test ./bench/mls -run TestReport -count=1 -timeout 0 -v -args -report $(CURDIR)/docs/benchmarks.md
+
+bench-web: build ## the figures of the web app in Chromium, to docs/web-benchmarks.md; half an hour and npm ci in web before
+	COREFLAGS='$(COREFLAGS)' GO='$(GO)' node bench/web/run.mjs $(if $(PEOPLE),$(PEOPLE) $(MESSAGES))
 
 setup: ## says what is missing on this machine, and how to get it
 	@scripts/setup --check

@@ -19,6 +19,9 @@ import (
 // profile is the name of the database; one origin has one profile.
 const profile = "huis"
 
+// around is where bench/web puts its meter.
+var around = func(c client.Config) client.Config { return c }
+
 // main reads huisConfig, {server, origin, version}, opens the profile, and calls
 // huisReady with what connects an interface's MessagePort, or with an error's
 // code and text.
@@ -35,7 +38,10 @@ func main() {
 		Where: rpc.WhereBrowser, Version: config.Get("version").String(), Server: server, Page: origin,
 		Open: func(ctx context.Context, create bool) (client.Config, error) {
 			s, err := idb.OpenProfile(ctx, profile, create)
-			return client.Config{Store: s, Dial: fetch.Dialer(ref.URL, origin)}, err
+			if err != nil {
+				return client.Config{}, err
+			}
+			return around(client.Config{Store: s, Dial: fetch.Dialer(ref.URL, origin)}), nil
 		},
 	})
 	if err != nil {

@@ -3,6 +3,8 @@
 //	GOOS=js GOARCH=wasm go build -o core.wasm ./cmd/huis-wasm
 //	go run ./web/pack core.wasm web/core
 //
+// "any" as a third word lets it be of any size, for cores nobody downloads.
+//
 // It takes out of the core what only serves to say where it failed, compresses it and copies the script of the Go toolchain that starts
 // it, and refuses a core that has grown too large for a browser.
 package main
@@ -23,10 +25,11 @@ import (
 const limit = 1_300_000
 
 func main() {
-	if len(os.Args) != 3 {
-		fatal(fmt.Errorf("usage: pack CORE.wasm FOLDER"))
+	anySize := len(os.Args) == 4 && os.Args[3] == "any"
+	if len(os.Args) != 3 && !anySize {
+		fatal(fmt.Errorf("usage: pack CORE.wasm FOLDER [any]"))
 	}
-	if err := pack(os.Args[1], os.Args[2]); err != nil {
+	if err := pack(os.Args[1], os.Args[2], anySize); err != nil {
 		fatal(err)
 	}
 }
@@ -36,7 +39,7 @@ func fatal(err error) {
 	os.Exit(1)
 }
 
-func pack(core, dir string) error {
+func pack(core, dir string, anySize bool) error {
 	raw, err := os.ReadFile(core)
 	if err != nil {
 		return err
@@ -51,8 +54,12 @@ func pack(core, dir string) error {
 	if same(out, raw) {
 		return nil
 	}
+	quality := 11
+	if anySize {
+		quality = 5
+	}
 	var b bytes.Buffer
-	w := brotli.NewWriterOptions(&b, brotli.WriterOptions{Quality: 11, LGWin: 24})
+	w := brotli.NewWriterOptions(&b, brotli.WriterOptions{Quality: quality, LGWin: 24})
 	if _, err := w.Write(raw); err != nil {
 		return err
 	}
@@ -60,7 +67,7 @@ func pack(core, dir string) error {
 		return err
 	}
 	fmt.Printf("the core for browsers: %d bytes, %d compressed\n", len(raw), b.Len())
-	if b.Len() > limit {
+	if b.Len() > limit && !anySize {
 		return fmt.Errorf("the core has %d bytes compressed, at most %d are allowed", b.Len(), limit)
 	}
 	return os.WriteFile(out, b.Bytes(), 0o644)
