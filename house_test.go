@@ -57,7 +57,7 @@ var arrows = map[string][]string{
 	"internal/e2e/...":          {"internal/..."},
 	"cmd/huis":                  {"internal/cli"},
 	"cmd/huis-wasm":             {"internal/client", "internal/client/...", "internal/httpapi/fetch", "internal/jsport", "internal/rpc"},
-	"bench/...":                 {"mls", "kt", "internal/..."},
+	"bench/...":                 {"mls", "kt", "internal/...", "bench/web/meter"},
 }
 
 // goPackage is what `go list -json` says of a package.
