@@ -13,6 +13,7 @@ import (
 	"golang.org/x/term"
 
 	"codeberg.org/huis/huis/internal/cli/backup"
+	"codeberg.org/huis/huis/internal/cli/serve"
 )
 
 // backupSecret is how a backup is sealed and opened.
@@ -152,6 +153,7 @@ type restoreCommand struct {
 	Temp        string        `placeholder:"DIR" help:"Where --drill makes its folder (default: the system's)."`
 	Hold        time.Duration `default:"24h" placeholder:"D" help:"How long the restored server waits, after the first device came, for the others to give back what came after the backup (default 24h)."`
 	Finish      bool          `help:"With --data: end that wait now, also while the server runs."`
+	NewLog      bool          `name:"new-log" help:"With --data, of a stopped server: begin a log under a new name, because nobody has the end of the old one any more. Everybody has to accept it."`
 	OperatorKey string        `placeholder:"FILE" help:"With --drill: the operator's key, if it is not in the backup."`
 	backupSecret
 }
@@ -159,6 +161,10 @@ type restoreCommand struct {
 // Run restores or drills.
 func (k *restoreCommand) Run(e *env) error {
 	switch {
+	case k.NewLog && (k.Drill || k.Finish || k.Data == "" || k.File != ""):
+		return usagef("put the backup back, have people come and give back what they have, stop the server, then: huis restore --new-log --data DIR", "--new-log needs the server's folder and nothing else")
+	case k.NewLog:
+		return k.newLog(e)
 	case k.Finish && (k.Drill || k.Data == "" || k.File != ""):
 		return usagef("huis restore --finish --data DIR", "--finish needs the server's folder and nothing else")
 	case k.Finish:
@@ -190,6 +196,21 @@ func (k *restoreCommand) Run(e *env) error {
 		e.note("huis: note: the operator's key is not in the backup: start with --operator-key FILE")
 	}
 	return e.print(r, "the backup of %s is in %s, %d files, in %.1f s\nhuis serve --data %s begins with taking back from everybody's devices what came after it", r.Made, r.Data, r.Blobs, r.Seconds, k.Data)
+}
+
+func (k *restoreCommand) newLog(e *env) error {
+	unlock, err := serve.LockFolder(k.Data)
+	if err != nil {
+		return err
+	}
+	name, err := backup.NewLog(e.ctx, k.Data)
+	if err := errors.Join(err, unlock()); err != nil {
+		return err
+	}
+	e.note("huis: note: every device stops taking new keys until its person has compared the new log's fingerprint with you, by another way than this server, and said: huis log accept FINGERPRINT")
+	return e.print(struct {
+		Log string `json:"log"`
+	}{name}, "the server's next start begins the log %s and prints its fingerprint", name)
 }
 
 func (k *restoreCommand) drill(e *env, s backup.Secret) error {

@@ -48,6 +48,7 @@ type commands struct {
 	Devices   deviceCommands   `cmd:"" help:"The devices of your account."`
 	Rename    renameCommand    `cmd:"" help:"Change your name, for everybody."`
 	Veto      vetoCommand      `cmd:"" help:"Object to a new account under your name that was not you."`
+	Log       logCommands      `cmd:"" help:"Which log of the server this device checks, and going over to a new one."`
 	Status    statusCommand    `cmd:"" help:"How this device stands."`
 	Backup    backupCommand    `cmd:"" help:"Back a server up, also while it runs."`
 	Restore   restoreCommand   `cmd:"" help:"Put a server's backup into an empty folder, or try whether it could be."`

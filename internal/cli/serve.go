@@ -120,6 +120,9 @@ func (o *serveOutput) tell(ev serve.Event) error {
 		if ev.Fingerprint != "" {
 			text += "fingerprint " + ev.Fingerprint + "\n"
 		}
+		if ev.Log != "" {
+			text += "new log " + ev.Log + "\n"
+		}
 		text += o.invitation(ev.Invite)
 		if ev.Web != "" {
 			if ev.Invite == "" {

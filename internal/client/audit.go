@@ -104,6 +104,9 @@ func (c *Client) recheckLog(ctx context.Context) error {
 		if err := t.load("translog/keys", k.wire); err != nil || k == (logKeys{}) {
 			return err
 		}
+		if claim, err := t.claimedLog(); err != nil || claim != nil {
+			return err // anybody is shown that log as well
+		}
 		signed, err := kt.VerifyCheckpoint(note, k.Log, nil)
 		if err != nil {
 			t.put("translog/alarm", []byte("the checkpoint the server shows anybody is not signed with the key of its log"))

@@ -461,6 +461,9 @@ func (c *Client) refreshMembers(ctx context.Context, id proto.ConversationID) er
 		var bad *kt.InvalidError
 		if errors.As(err, &bad) || errors.Is(err, proto.UnknownAccount) {
 			c.cfg.Log.Warn("the server has no valid chain of a member", "why", err)
+		} else if errors.Is(err, errLogTrouble) { // known devices talk on
+			c.cfg.Log.Warn("the keys of members cannot be checked", "why", err)
+			return nil
 		} else if err != nil {
 			return err
 		}

@@ -236,7 +236,10 @@ func (c *Client) learnGenerations(ctx context.Context, id proto.ConversationID, 
 // learnGeneration notes a generation if the log declares it.
 func (c *Client) learnGeneration(ctx context.Context, g proto.Generation, kid proto.KID) error {
 	if err := c.syncTranslog(ctx); err != nil {
-		return err
+		if !errors.Is(err, errLogTrouble) {
+			return err
+		}
+		return c.learnShown(ctx, g, kid)
 	}
 	k, err := c.logKeys(ctx)
 	if err != nil {

@@ -439,6 +439,16 @@ func (c *Client) keepLogProof(ctx context.Context, alarm error, file []byte) err
 
 // logAlarm is the alarm there is about the log, nil if it is in order.
 func (t *tx) logAlarm() error {
+	claim, err := t.claimedLog()
+	if err != nil {
+		return err
+	}
+	if claim != nil {
+		file, err := t.get("translog/alarmfile")
+		alarm := claimAlarm(claim)
+		alarm.Evidence = string(file)
+		return errors.Join(alarm, err)
+	}
 	why, err := t.get("translog/alarm")
 	if err != nil {
 		return err
@@ -450,5 +460,5 @@ func (t *tx) logAlarm() error {
 	if err != nil {
 		return err
 	}
-	return &SafetyError{Reason: string(why), Evidence: string(file), Fix: "no new device or person is accepted; compare with others, and talk to the server's operator"}
+	return &SafetyError{Reason: string(why), Evidence: string(file), Fix: fixOf(string(why)), cause: errLogTrouble}
 }

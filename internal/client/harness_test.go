@@ -57,7 +57,7 @@ type world struct {
 	t       *testing.T
 	clock   *testClock
 	handler *httpapi.Handler
-	store   *servermem.Store
+	store   serverstore.Store
 	service *delivery.Service
 	// accounts is the directory, whose log this is all about.
 	accounts *directory.Service
@@ -71,7 +71,13 @@ func newWorld(t *testing.T) *world {
 // newWorldOf is a server with the keys of another, perhaps.
 func newWorldOf(t *testing.T, key serverstore.OperatorKey, witnesses ...epochs.Witness) *world {
 	t.Helper()
-	w := &world{t: t, key: key, clock: &testClock{t: time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)}, store: servermem.New()}
+	return newWorldOn(t, key, servermem.New(), witnesses...)
+}
+
+// newWorldOn is a server on a store.
+func newWorldOn(t *testing.T, key serverstore.OperatorKey, st serverstore.Store, witnesses ...epochs.Witness) *world {
+	t.Helper()
+	w := &world{t: t, key: key, clock: &testClock{t: time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)}, store: st}
 	files, err := blobdir.Open(t.TempDir())
 	if err != nil {
 		t.Fatal(err)

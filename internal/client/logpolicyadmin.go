@@ -669,6 +669,11 @@ func (t *tx) hearPolicy(data []byte) error {
 		t.put(policyKeyKey, n.Key)
 	}
 	for _, h := range n.Vouched {
+		if former, err := t.ofFormerLog(h); err != nil {
+			return err
+		} else if former {
+			continue
+		}
 		if err := t.vouchPolicy(h); err != nil {
 			return err
 		}

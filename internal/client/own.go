@@ -165,6 +165,8 @@ func (t *tx) applyEvent(e *content.Event) error {
 		return t.offered(e.Data)
 	case eventPolicy:
 		return t.hearPolicy(e.Data)
+	case eventNewLog:
+		return t.hearNewLog(e.Data)
 	case eventSealing:
 		return t.takeSealingKey(e.Data)
 	}
@@ -196,6 +198,7 @@ func (t *tx) setVerified(a proto.AccountID, yes bool) error {
 		return err
 	}
 	v := verified{Account: a, Yes: yes, Links: uint32(chain.Len()), At: uint64(max(0, t.c.now().Unix()))}
+	t.del(comparePrefix + a.Hex())
 	return errors.Join(t.save(verifiedKey(a), v.wire), t.tellOwn(eventVerified, v.wire))
 }
 

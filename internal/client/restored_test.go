@@ -3,6 +3,9 @@ package client
 import (
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -10,6 +13,7 @@ import (
 	"codeberg.org/huis/huis/internal/delivery/session"
 	serverstore "codeberg.org/huis/huis/internal/delivery/store"
 	servermem "codeberg.org/huis/huis/internal/delivery/store/mem"
+	"codeberg.org/huis/huis/internal/delivery/store/sqlite"
 	"codeberg.org/huis/huis/internal/directory"
 	"codeberg.org/huis/huis/internal/httpapi"
 	"codeberg.org/huis/huis/internal/proto"
@@ -46,6 +50,53 @@ func (w *world) loseDisk(epochs int) {
 	w.restartServer("test")
 }
 
+// onDisk is a world whose server can be put back to what it was.
+type onDisk struct {
+	*world
+	path string
+}
+
+func newOnDisk(t *testing.T) *onDisk {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "huis.db")
+	return &onDisk{newWorldOn(t, serverstore.NewOperatorKey(), openDisk(t, path)), path}
+}
+
+func openDisk(t *testing.T, path string) serverstore.Store {
+	t.Helper()
+	st, err := sqlite.Open(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = st.Close() })
+	return st
+}
+
+// backUp copies the server's store; restore puts it back in its place.
+func (w *onDisk) backUp() (restore func()) {
+	w.t.Helper()
+	ctx := w.t.Context()
+	if err := w.store.Truncate(ctx); err != nil {
+		w.t.Fatal(err)
+	}
+	b, err := os.ReadFile(w.path)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return func() {
+		w.t.Helper()
+		w.path = filepath.Join(w.t.TempDir(), "huis.db")
+		if err := os.WriteFile(w.path, b, 0o600); err != nil {
+			w.t.Fatal(err)
+		}
+		w.store = openDisk(w.t, w.path)
+		if err := errors.Join(w.store.ForgetPromises(ctx), w.store.PutSetting(ctx, serverstore.SettingRestored, serverstore.Restored{Hold: testHold}.Encode())); err != nil {
+			w.t.Fatal(err)
+		}
+		w.restartServer("test")
+	}
+}
+
 // restartServer starts the server anew on what is stored, which may be what was
 // put back from a backup.
 func (w *world) restartServer(origin string) {
@@ -64,14 +115,21 @@ func (w *world) restartServer(origin string) {
 	var restoration *directory.Restoration
 	if on {
 		restoration = &directory.Restoration{
-			Hold:    r.Hold,
-			Ended:   func(context.Context) (bool, error) { return r.Ended, nil },
-			Release: func(ctx context.Context) error { return errors.Join(w.logStampKeys(), w.store.PutSetting(ctx, serverstore.SettingRestored, nil)) },
+			Hold:  r.Hold,
+			Ended: func(context.Context) (bool, error) { return r.Ended, nil },
+			Release: func(ctx context.Context) error {
+				return errors.Join(w.logStampKeys(), w.store.PutSetting(ctx, serverstore.SettingRestored, nil))
+			},
 		}
 	}
-	w.accounts, err = directory.Open(ctx, directory.Config{Store: w.store, Key: w.key, Clock: w.clock, Sessions: config.Sessions, Origin: origin, Restoration: restoration})
+	w.accounts, err = directory.Open(ctx, directory.Config{Store: w.store, Key: w.key, Clock: w.clock, Sessions: config.Sessions, Origin: origin, LogName: strings.TrimPrefix(strings.TrimPrefix(origin, "test"), "/"), Restoration: restoration})
 	if err != nil {
 		w.t.Fatal(err)
+	}
+	if !w.accounts.Restoring(ctx) {
+		if err := w.logStampKeys(); err != nil {
+			w.t.Fatal(err)
+		}
 	}
 	w.handler = httpapi.NewHandler(httpapi.Config{Directory: w.accounts, Delivery: w.service, Sessions: config.Sessions, Clock: w.clock, Log: config.Log})
 }

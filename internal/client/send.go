@@ -132,7 +132,7 @@ func (c *Client) deliver(ctx context.Context, id proto.ConversationID, n string)
 }
 
 func (c *Client) deliverOnce(ctx context.Context, id proto.ConversationID) error {
-	if err := c.syncAccount(ctx); err != nil {
+	if err := c.syncAccount(ctx); err != nil && !errors.Is(err, errLogTrouble) { // that keeps nobody from talking
 		return err
 	}
 	return c.syncConv(ctx, id)

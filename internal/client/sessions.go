@@ -91,6 +91,9 @@ func (c *Client) info(ctx context.Context) (*proto.InfoResponse, error) {
 	if err := c.step(ctx, func(t *tx) error { return t.keepStampKeys(&r) }); err != nil {
 		return nil, err
 	}
+	if err := c.noteLog(ctx, &r); err != nil {
+		return nil, err
+	}
 	c.sessions.mu.Lock()
 	defer c.sessions.mu.Unlock()
 	c.sessions.info = &r
@@ -162,6 +165,9 @@ func (c *Client) accountSession(ctx context.Context) (*proto.AccountOpenResponse
 		return nil, ErrRevoked
 	}
 	open, err = c.openAccount(ctx, info.Origin, &me)
+	if errors.Is(err, ErrRevoked) {
+		open, err = c.openAgain(ctx, info.Origin, &me)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -169,6 +175,24 @@ func (c *Client) accountSession(ctx context.Context) (*proto.AccountOpenResponse
 	defer c.sessions.mu.Unlock()
 	c.sessions.account = open
 	return open, nil
+}
+
+// openAgain opens a session that was refused if the server calls itself otherwise
+// by now. A device that it does not know is revoked, or of the end of a log that
+// was lost.
+func (c *Client) openAgain(ctx context.Context, origin string, me *identity) (open *proto.AccountOpenResponse, err error) {
+	c.forgetInfo()
+	info, err := c.info(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err = ErrRevoked; info.Origin != origin {
+		open, err = c.openAccount(ctx, info.Origin, me)
+	}
+	if errors.Is(err, ErrRevoked) {
+		err = c.orClaimed(ctx, err)
+	}
+	return open, err
 }
 
 // openAccount opens the account's session with the message key, or with one
@@ -214,6 +238,7 @@ func (c *Client) callAccount(ctx context.Context, m proto.Method, build func(pro
 		if again || !errors.Is(err, proto.BadSession) {
 			return err
 		}
+		c.forgetInfo() // of a server that was started anew, perhaps with another log
 		c.sessions.mu.Lock()
 		if c.sessions.account == open {
 			c.sessions.account = nil
@@ -288,6 +313,7 @@ func (c *Client) callConv(ctx context.Context, id proto.ConversationID, m proto.
 		if again || !errors.Is(err, proto.BadSession) {
 			return err
 		}
+		c.forgetInfo()
 		c.closeConv(id)
 	}
 }

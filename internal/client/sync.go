@@ -30,7 +30,10 @@ func (c *Client) Sync(ctx context.Context) error {
 }
 
 func (c *Client) syncAll(ctx context.Context) error {
-	if err := c.syncAccount(ctx); err != nil {
+	var alarms []error
+	if err := c.syncAccount(ctx); isSafety(err) { // conversations go on
+		alarms = append(alarms, err)
+	} else if err != nil {
 		return err
 	}
 	var ids []proto.ConversationID
@@ -41,10 +44,11 @@ func (c *Client) syncAll(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := c.accountDuties(ctx); err != nil {
+	if err := c.accountDuties(ctx); isSafety(err) {
+		alarms = append(alarms, err)
+	} else if err != nil {
 		return err
 	}
-	var alarms []error
 	if err := c.followNames(ctx); err != nil {
 		var safety *SafetyError
 		if !errors.As(err, &safety) {
@@ -78,7 +82,7 @@ func (c *Client) syncAll(ctx context.Context) error {
 // accountDuties does, beside the conversations, what belongs to the own account
 // and its devices, and forgets what has disappeared.
 func (c *Client) accountDuties(ctx context.Context) error {
-	for _, duty := range []func(context.Context) error{c.firstPolicy, c.checkInvitation, c.tellPolicy, c.expire, c.takeLine, c.rotateIfDue, c.tellRead} {
+	for _, duty := range []func(context.Context) error{c.followNewLog, c.firstPolicy, c.checkInvitation, c.tellPolicy, c.expire, c.takeLine, c.rotateIfDue, c.tellRead} {
 		err := duty(ctx)
 		if err == nil {
 			continue
@@ -120,8 +124,9 @@ func (c *Client) syncAccount(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := c.settledChain(ctx, me.Account, ownChainAge); err != nil {
-		return err
+	alarm := c.settledChain(ctx, me.Account, ownChainAge)
+	if alarm != nil && !isSafety(alarm) {
+		return alarm
 	}
 	if err := c.lookAtLog(ctx); err != nil {
 		return err
@@ -129,7 +134,15 @@ func (c *Client) syncAccount(ctx context.Context) error {
 	if err := c.publishPackages(ctx); err != nil {
 		return err
 	}
-	return c.fetchInbox(ctx)
+	if err := c.fetchInbox(ctx); err != nil {
+		return err
+	}
+	return alarm
+}
+
+func isSafety(err error) bool {
+	var safety *SafetyError
+	return errors.As(err, &safety)
 }
 
 // syncConv brings one conversation up to date.

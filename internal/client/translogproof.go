@@ -75,7 +75,7 @@ func (t *tx) epochsTo(size uint64) (all []logEpoch, err error) {
 // device has verified. The proof is complete if the server gives out what its
 // new checkpoint stands for; and without that it has two signed checkpoints.
 func (c *Client) forked(ctx context.Context, k logKeys, known logHead, checkpoint []byte, now kt.TreeHead) error {
-	const reason = "the server's log was rewritten: it does not continue the log this device has verified"
+	reason := c.forkReason(ctx, "the server's log was rewritten: it does not continue the log this device has verified")
 	if err := c.raiseLog(ctx, reason); err != nil {
 		return err
 	}

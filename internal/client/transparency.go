@@ -136,10 +136,17 @@ func (c *Client) logKeys(ctx context.Context) (k logKeys, err error) {
 			k = now
 			return t.save("translog/keys", now.wire)
 		}
-		return wire.Decode(b, k.wire)
+		if err := wire.Decode(b, k.wire); err != nil || k != now {
+			return err
+		}
+		claim, err := t.get(claimedKey)
+		if claim != nil {
+			t.del(claimedKey) // it shows the pinned one again
+		}
+		return err
 	})
 	if err == nil && k != now {
-		err = &SafetyError{Reason: "the server's log has another key than before", Fix: "do not add anybody; ask the operator, by another way, what happened"}
+		err = c.otherLog(ctx, k, now)
 	}
 	return k, err
 }
@@ -209,7 +216,7 @@ func (c *Client) syncEpochs(ctx context.Context) error {
 	var got proto.LogHeadResponse
 	err = c.callAnon(ctx, proto.LogHead, &proto.LogHeadRequest{From: head.Size}, &got)
 	if errors.Is(err, proto.Future) {
-		return c.distrustLog(ctx, fmt.Sprintf("the server's log is shorter than the %d epochs this device has verified", head.Size), nil)
+		return c.distrustLog(ctx, c.forkReason(ctx, fmt.Sprintf("the server's log is shorter than the %d epochs this device has verified", head.Size)), nil)
 	}
 	if err != nil {
 		return err
@@ -321,10 +328,61 @@ func (c *Client) distrustProved(ctx context.Context, reason string, k logKeys, p
 	return c.distrustLog(ctx, reason, proof.Armored(k.Log))
 }
 
+// wentOnOtherwise is what a person is told whose device has verified more of a log
+// than a restored server got back before it went on: two histories are signed
+// with one key, whatever the reason.
+const wentOnOtherwise = "the server was restored from a backup, as it says, and its log went on without the end that this device has verified: which people and devices came or went then is lost there"
+
+// fixOf is what a person can do about a log that is not believed.
+func fixOf(reason string) string {
+	if reason == wentOnOtherwise {
+		return "your conversations go on, and no new device or person is accepted; tell the server's administrator: a log that has two histories is set right by a new one (huis restore --new-log), which this device takes over when you give its fingerprint"
+	}
+	return "no new device or person is accepted; compare with others, and talk to the server's operator"
+}
+
+// forkReason is why a log that lacks what was verified is not believed: reason, or
+// that it was restored, if the server says so by a generation that nothing this
+// device has read is of.
+func (c *Client) forkReason(ctx context.Context, reason string) string {
+	c.forgetInfo()
+	info, err := c.info(ctx)
+	if err != nil {
+		return reason
+	}
+	restored := false
+	err = c.step(ctx, func(t *tx) error {
+		restored = false
+		ids, err := t.conversations()
+		if err != nil {
+			return err
+		}
+		for _, id := range ids {
+			cv, err := t.conv(id)
+			if err != nil {
+				return err
+			}
+			switch cv.head.Generation {
+			case info.Generation:
+				restored = false
+				return nil
+			case proto.Generation{}:
+			default:
+				restored = true
+			}
+		}
+		return nil
+	})
+	if err != nil || !restored {
+		return reason
+	}
+	return wentOnOtherwise
+}
+
 // distrustLog keeps the alarm, and the proof if there is one.
 func (c *Client) distrustLog(ctx context.Context, reason string, proof []byte) error {
 	err := c.raiseLog(ctx, reason)
-	alarm := &SafetyError{Reason: reason, Fix: "no new device or person is accepted; compare with others, and talk to the server's operator"}
+	alarm := &SafetyError{Reason: reason, Fix: fixOf(reason), cause: errLogTrouble}
 	if err != nil {
 		return errors.Join(alarm, err)
 	}

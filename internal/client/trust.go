@@ -156,7 +156,11 @@ func (t *tx) assess(out *Trust, r *nameRecord, h kt.Holding, v verified) error {
 		return err
 	}
 	out.State, out.Reason = t.calm(out.Events, v)
-	return nil
+	again, err := t.get(comparePrefix + out.Account)
+	if again != nil && out.State == TrustVerified {
+		out.State, out.Reason = TrustChanged, newLogReason+": compare these words again"
+	}
+	return err
 }
 
 // calm is the state of somebody with whom all is in order.

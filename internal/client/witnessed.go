@@ -266,6 +266,13 @@ func (t *tx) logStatus() (s LogStatus, warnings []string, err error) {
 	}
 	s.Witnessed = w.Fresh
 	warnings, err = t.policyWarnings()
+	if err != nil {
+		return s, nil, err
+	}
+	again, err := t.compareWarning()
+	if again != "" {
+		warnings = append(warnings, again)
+	}
 	if !w.wanted() || err != nil {
 		return s, warnings, err
 	}

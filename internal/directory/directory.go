@@ -51,7 +51,8 @@ type Config struct {
 	Key      store.OperatorKey // seals the handles
 	Clock    Clock
 	Sessions *session.Table
-	Origin   string // what the proofs of a session are made for
+	Origin   string // what the proofs of a session are made for, and the log's
+	LogName  string // of a log that was begun in place of the first one, in Origin; "": the first
 	// Joined is called after each account made; nil does nothing.
 	Joined func()
 	// Witnesses cosign the log; LogDir gets its static files, "" for none.

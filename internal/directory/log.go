@@ -27,7 +27,7 @@ const (
 // openLog opens the server's log. Its keys are derived from the operator's, so
 // that whoever restores that restores them.
 func openLog(ctx context.Context, c *Config, p *lastPolicies) (*epochs.Log, error) {
-	seed := c.Key.Seed("log")
+	seed := logSeed(c.Key, c.LogName)
 	signer, err := kt.NewNoteSigner(c.Origin, seed[:])
 	if err != nil {
 		return nil, err
@@ -37,6 +37,14 @@ func openLog(ctx context.Context, c *Config, p *lastPolicies) (*epochs.Log, erro
 		Witnesses: c.Witnesses, Gather: gather, Patience: patience, Enough: p.enough, AskFor: askFor, Refresh: refresh, Retry: retry, Dir: c.LogDir, Log: c.Log,
 		Held: c.Restoration != nil,
 	})
+}
+
+// logSeed is of the key of a log: another for each that is begun.
+func logSeed(key store.OperatorKey, name string) [32]byte {
+	if name == "" {
+		return key.Seed("log")
+	}
+	return key.Seed("log " + name)
 }
 
 // logStore is the log's view of the store.

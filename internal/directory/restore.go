@@ -306,6 +306,37 @@ func (s *Service) GiveAccount(ctx context.Context, r *proto.GiveAccountRequest) 
 	if err != nil {
 		return nil, proto.Refuse(proto.BadChain)
 	}
+	err = s.giveAccount(ctx, r, after)
+	if err == errGoesOn {
+		err = s.goOn(ctx, r, after)
+	}
+	return &proto.Empty{}, err
+}
+
+// errGoesOn: a chain continues what a log that was begun anew has of it.
+var errGoesOn = errors.New("the chain goes on")
+
+// goOn puts the rest of a chain into a log that was begun when its end was lost.
+// The account's own devices signed it.
+func (s *Service) goOn(ctx context.Context, r *proto.GiveAccountRequest, after kt.Chain) error {
+	id := proto.AccountID(after.Account())
+	before, err := s.chain(ctx, id)
+	if err != nil {
+		return err
+	}
+	for _, encoded := range r.Links[min(before.Len(), len(r.Links)):] {
+		link, err := kt.ParseLink(encoded)
+		if err != nil {
+			return proto.Refuse(proto.BadChain)
+		}
+		if err := s.extend(ctx, id, r.Handle, link, encoded); err != nil {
+			return err
+		}
+	}
+	return s.logged(ctx, r.Handle, r.Links[len(r.Links)-1])
+}
+
+func (s *Service) giveAccount(ctx context.Context, r *proto.GiveAccountRequest, after kt.Chain) error {
 	lock := s.nameLock(r.Handle)
 	lock.Lock()
 	defer lock.Unlock()
@@ -314,20 +345,22 @@ func (s *Service) GiveAccount(ctx context.Context, r *proto.GiveAccountRequest) 
 	there, err := s.nameValues(ctx, x)
 	switch missing := s.lacks(x, len(there)); {
 	case err != nil:
-		return nil, err
+		return err
 	case !missing && stand(there, r.Links):
-		return &proto.Empty{}, nil
+		return nil
+	case !missing && s.LogName != "" && len(there) < len(r.Links) && slices.EqualFunc(there, r.Links[:len(there)], bytes.Equal) && len(there) > 0:
+		return errGoesOn
 	case !missing: // before the whole log is searched for it
-		return nil, proto.Refuse(proto.Forbidden)
+		return proto.Refuse(proto.Forbidden)
 	}
 	values := s.values(r.Handle, r.Links, 0)
 	taken, err := s.vouched(ctx, kt.MapLabel(kt.KindAccount, []byte(r.Handle)), x, r.Links, values)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	first, err := s.firstName(ctx, x)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	var gone []proto.DeviceID
 	for _, d := range after.Devices() {
@@ -337,12 +370,12 @@ func (s *Service) GiveAccount(ctx context.Context, r *proto.GiveAccountRequest) 
 	}
 	a := store.Account{ID: id, Lookup: s.lookup(r.Handle), Handle: s.Key.Seal("handle", id[:], []byte(r.Handle)), Admin: first}
 	if err := s.Store.GiveBackAccount(ctx, a, r.Links, values, taken, gone); err != nil {
-		return nil, err
+		return err
 	}
 	for _, d := range gone {
 		s.Sessions.EndDevice(id, d)
 	}
-	return &proto.Empty{}, nil
+	return nil
 }
 
 // stand tells whether these links follow each other among the values of a name.

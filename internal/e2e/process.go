@@ -222,6 +222,7 @@ type Server struct {
 	URL, Invite, Fingerprint string // of the ready event; Invite of the first start
 	Web                      string // where a browser opens the web app, of the last start
 	Key                      string // a witness's; that of the witness inside a server with peers
+	NewLog                   string // fingerprint of a log that was begun anew, of the last start
 
 	mu   sync.Mutex
 	cmd  *exec.Cmd
@@ -283,7 +284,7 @@ func (s *Server) Start() error {
 func (s *Server) event(o Object, ready chan<- Object) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for field, to := range map[string]*string{"url": &s.URL, "invite": &s.Invite, "fingerprint": &s.Fingerprint, "web": &s.Web, "key": &s.Key, "witness": &s.Key} {
+	for field, to := range map[string]*string{"url": &s.URL, "invite": &s.Invite, "fingerprint": &s.Fingerprint, "web": &s.Web, "key": &s.Key, "witness": &s.Key, "log": &s.NewLog} {
 		if v, ok := o[field].(string); ok && v != "" {
 			*to = v
 		}

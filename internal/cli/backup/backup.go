@@ -32,6 +32,7 @@ const (
 	blobsFolder  = "blobs"
 	operatorFile = "operator.key"
 	manifestFile = "manifest.json"
+	logFolder    = "log"
 	tempPrefix   = ".backup-"
 )
 
@@ -39,7 +40,7 @@ const (
 var small = []string{operatorFile, "address.json", "web.json", "first-invitation", "tls", "acme"}
 
 // left are those that are in no backup: made anew, or nobody else's memory.
-var left = []string{"log", "witness", "lock", databaseFile + "-wal", databaseFile + "-shm"}
+var left = []string{logFolder, "witness", "lock", databaseFile + "-wal", databaseFile + "-shm"}
 
 // maxSmall bounds one of them, in bytes.
 const maxSmall = 1 << 20

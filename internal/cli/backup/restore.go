@@ -3,6 +3,8 @@ package backup
 import (
 	"archive/tar"
 	"context"
+	"crypto/rand"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"io"
@@ -12,6 +14,7 @@ import (
 
 	"codeberg.org/huis/huis/internal/delivery/store"
 	"codeberg.org/huis/huis/internal/delivery/store/sqlite"
+	"codeberg.org/huis/huis/kt"
 )
 
 // Restored is what came out of a backup.
@@ -96,6 +99,45 @@ func Finish(ctx context.Context, data string) error {
 		err = db.PutSetting(ctx, store.SettingRestored, r.Encode())
 	}
 	return errors.Join(err, db.Close())
+}
+
+// NewLog begins another log in place of that of a stopped server, and ends the
+// wait of a restored one: the end of its log is lost. The new one has all that
+// this server still knows of everybody's devices; clients take it over only when
+// their people say so. It returns the log's name.
+func NewLog(ctx context.Context, data string) (name string, err error) {
+	path := filepath.Join(data, databaseFile)
+	if _, err := os.Stat(path); err != nil {
+		return "", hinted("name the folder a server keeps: --data DIR", "there is no server's data in %s", data)
+	}
+	// The static files follow from the database; those of the old log would
+	// stand beside the new one's.
+	if err := os.RemoveAll(filepath.Join(data, logFolder)); err != nil {
+		return "", err
+	}
+	db, err := sqlite.Open(ctx, path)
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	name = newLogName()
+	if err := db.BeginLog(ctx, name, uint8(kt.KindPolicy)); err != nil {
+		return "", err
+	}
+	b, err := db.Setting(ctx, store.SettingRestored)
+	if r, waiting := store.ParseRestored(b); err == nil && waiting {
+		r.Ended = true
+		err = db.PutSetting(ctx, store.SettingRestored, r.Encode())
+	}
+	return name, err
+}
+
+// newLogName draws a name that no log of this server had: an older backup may be
+// put back, and begin another one.
+func newLogName() string {
+	var b [4]byte
+	rand.Read(b[:])
+	return "log-" + hex.EncodeToString(b[:])
 }
 
 // moveAll moves everything from temp into data, the database last: without it a

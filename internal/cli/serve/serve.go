@@ -82,6 +82,7 @@ type Event struct {
 	URL         string `json:"url,omitempty"`
 	Invite      string `json:"invite,omitempty"`      // the first invitation, while nobody has joined
 	Fingerprint string `json:"fingerprint,omitempty"` // SHA-256 of the own certificate's key, hex
+	Log         string `json:"log,omitempty"`         // fingerprint of a log that was begun anew, for people to compare
 	Web         string `json:"web,omitempty"`         // where a browser on this computer opens the web app, with the first invitation
 	Key         string `json:"key,omitempty"`         // a witness's own key
 	Witness     string `json:"witness,omitempty"`     // with peers: the key of the witness inside this server
@@ -213,7 +214,11 @@ func (s *server) openStore(ctx context.Context) error {
 
 // wire puts the services together.
 func (s *server) wire(ctx context.Context) (err error) {
-	origin := s.url[len("https://"):]
+	host := s.url[len("https://"):]
+	origin, logName, err := s.logOrigin(ctx, host)
+	if err != nil {
+		return err
+	}
 	sessions := session.New(s.Clock)
 	restored, restoration, err := s.restoration(ctx)
 	if err != nil {
@@ -232,14 +237,14 @@ func (s *server) wire(ctx context.Context) (err error) {
 		return err
 	}
 	s.directory, err = directory.Open(ctx, directory.Config{
-		Store: s.store, Key: s.key, Clock: s.Clock, Sessions: sessions, Origin: origin, Joined: s.joined,
+		Store: s.store, Key: s.key, Clock: s.Clock, Sessions: sessions, Origin: origin, LogName: logName, Joined: s.joined,
 		LogDir: filepath.Join(s.Data, logFolder), Log: s.Log, Restoration: restoration,
-		Whole: whole, Witnesses: s.witnesses(),
+		Whole: whole && logName == "", Witnesses: s.witnesses(),
 	})
 	if err != nil {
 		return err
 	}
-	if err := s.openWitness(origin); err != nil {
+	if err := s.openWitness(host); err != nil {
 		return err
 	}
 	if restoration != nil {
@@ -250,6 +255,7 @@ func (s *server) wire(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	s.directory.Restoring(ctx) // ended by the operator while it was stopped
 	page, err := s.openWeb(ctx)
 	if err != nil {
 		return err
@@ -298,7 +304,7 @@ func (s *server) serve(ctx context.Context) error {
 	}
 	if s.awaitCertificate(ctx) {
 		notify("READY=1")
-		s.Event(Event{Event: "ready", URL: s.url, Invite: invite, Fingerprint: hex.EncodeToString(s.identity.pin), Web: s.web.link(invite), Witness: s.witnessText()})
+		s.Event(Event{Event: "ready", URL: s.url, Invite: invite, Fingerprint: hex.EncodeToString(s.identity.pin), Web: s.web.link(invite), Witness: s.witnessText(), Log: s.newLog()})
 	}
 	select {
 	case err := <-failed:

@@ -12,6 +12,10 @@ import (
 // server still has to do about it; empty or not there: nothing.
 const SettingRestored = "restored"
 
+// SettingLog holds the name of a log that was begun in place of the first one;
+// empty or not there: it is the first.
+const SettingLog = "log"
+
 // Restores is what a server needs that was put back from a backup.
 type Restores interface {
 	// Head returns the end of a conversation's log; seq 0 if there is none.
@@ -31,6 +35,11 @@ type Restores interface {
 	// backup was put back, with the number of links that it has by then: links
 	// and values are given back by GiveBackAccount. name_taken.
 	GiveBackRename(ctx context.Context, a Account, today Day) error
+
+	// BeginLog begins a log of this name: it stores that as SettingLog, takes the
+	// epochs away and makes all values pending, for the new log to take them in;
+	// those of a kind belong to the old one and are deleted.
+	BeginLog(ctx context.Context, name string, without uint8) error
 
 	// GiveBackValues stores values, of no account, that are missing; they stand
 	// in the epochs given.

@@ -30,6 +30,23 @@ func (s *Store) ForgetPromises(context.Context) error {
 	return nil
 }
 
+// BeginLog implements store.Restores.
+func (s *Store) BeginLog(_ context.Context, name string, without uint8) error {
+	defer s.lock()()
+	s.settings[store.SettingLog] = []byte(name)
+	s.epochs = nil
+	for x, values := range s.values {
+		values = slices.DeleteFunc(values, func(v logValue) bool { return v.Kind == without })
+		for i := range values {
+			values[i].taken = false
+		}
+		if s.values[x] = values; len(values) == 0 {
+			delete(s.values, x)
+		}
+	}
+	return nil
+}
+
 // AccountIDs implements store.Restores.
 func (s *Store) AccountIDs(context.Context) (all []proto.AccountID, _ error) {
 	defer s.lock()()

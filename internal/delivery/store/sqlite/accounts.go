@@ -259,9 +259,11 @@ func (s *Store) Setting(ctx context.Context, name string) (value []byte, err err
 	return value, err
 }
 
+const putSetting = "INSERT INTO setting (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+
 // PutSetting implements store.Server.
 func (s *Store) PutSetting(ctx context.Context, name string, value []byte) error {
 	return s.writer.submit(ctx, len(value)+64, func(t *tx) error {
-		return t.run("INSERT INTO setting (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value", name, value)
+		return t.run(putSetting, name, value)
 	})
 }

@@ -73,6 +73,22 @@ func (s *Store) GiveBackAccount(ctx context.Context, a store.Account, links [][]
 	})
 }
 
+// BeginLog implements store.Restores.
+func (s *Store) BeginLog(ctx context.Context, name string, without uint8) error {
+	return s.writer.submit(ctx, 1<<20, func(t *tx) error {
+		if err := t.run(putSetting, store.SettingLog, []byte(name)); err != nil {
+			return err
+		}
+		if err := t.run("DELETE FROM epoch"); err != nil {
+			return err
+		}
+		if err := t.run("DELETE FROM log_value WHERE kind = $1", without); err != nil {
+			return err
+		}
+		return t.run("UPDATE log_value SET epoch = $1", pendingEpoch)
+	})
+}
+
 // GiveBackValues implements store.Restores.
 func (s *Store) GiveBackValues(ctx context.Context, values []store.LogValue, epochs []uint64) error {
 	return s.writer.submit(ctx, 1000*len(values), func(t *tx) error { return giveBackValues(t, values, epochs) })

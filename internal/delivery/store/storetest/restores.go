@@ -30,6 +30,51 @@ func testRestores(w *World) {
 	_, err = w.Store.Create(w.Ctx, w.Token(), []proto.MemberKey{k.MK()}, w.Submission(CreateEntry(id, k, []proto.MemberKey{k.MK()}, &proto.Extra{})), a, nil)
 	w.Refused(err, proto.BadTicket)
 	testGiveBackAccount(w)
+	testBeginLog(w)
+}
+
+// testBeginLog leaves a store whose log has all its values before it.
+func testBeginLog(w *World) {
+	x, y := [32]byte{20}, [32]byte{21}
+	for _, v := range []store.LogValue{{Index: x, Kind: 1, Value: []byte("a")}, {Index: x, Kind: 1, Seq: 1, Value: []byte("b")}, {Index: y, Kind: 7, Value: []byte("c")}} {
+		w.Must(w.Store.AddValue(w.Ctx, v))
+	}
+	before, err := w.Store.PendingValues(w.Ctx, math.MaxInt32)
+	w.Must(err)
+	there, err := w.Store.Epochs(w.Ctx, 0, math.MaxInt32)
+	w.Must(err)
+	taken := make([]store.LogKey, len(before))
+	for i, v := range before {
+		taken[i] = store.LogKey{Index: v.Index, Seq: v.Seq}
+	}
+	w.Must(w.Store.AddEpoch(w.Ctx, store.LogEpoch{N: uint64(len(there)), Record: []byte("r"), Batch: []byte("b"), Taken: taken}))
+	for range 2 {
+		w.Must(w.Store.BeginLog(w.Ctx, "another", 7))
+	}
+	if name, err := w.Store.Setting(w.Ctx, store.SettingLog); err != nil || string(name) != "another" {
+		w.T.Errorf("the log is called %q, %v", name, err)
+	}
+	if all, err := w.Store.Epochs(w.Ctx, 0, 9); err != nil || len(all) != 0 {
+		w.T.Errorf("%d epochs are left, %v", len(all), err)
+	}
+	all, err := w.Store.PendingValues(w.Ctx, math.MaxInt32)
+	w.Must(err)
+	own := 0
+	for _, v := range all {
+		if v.Index == y {
+			w.T.Error("a value of the old log alone is left")
+		}
+		if v.Index == x && string(v.Value) == string(rune('a'+v.Seq)) {
+			own++
+		}
+	}
+	if own != 2 || len(all) < len(before)-1 {
+		w.T.Errorf("%d values are pending, %d of them those", len(all), own)
+	}
+	if v, err := w.Store.Values(w.Ctx, y, 0, 9); err != nil || len(v) != 0 {
+		w.T.Errorf("%d values, %v", len(v), err)
+	}
+	w.Must(w.Store.AddEpoch(w.Ctx, store.LogEpoch{Record: []byte("first"), Batch: []byte("b")}))
 }
 
 func testGiveBackAccount(w *World) {
