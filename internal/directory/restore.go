@@ -329,6 +329,9 @@ func (s *Service) goOn(ctx context.Context, r *proto.GiveAccountRequest, after k
 		if err != nil {
 			return proto.Refuse(proto.BadChain)
 		}
+		if link.Type == kt.TypeRename { // its new name would have to be free
+			return proto.Refuse(proto.Forbidden)
+		}
 		if err := s.extend(ctx, id, r.Handle, link, encoded); err != nil {
 			return err
 		}
@@ -424,6 +427,9 @@ func (s *Service) vouched(ctx context.Context, label []byte, x kt.Index, raw [][
 // firstName tells whether a name is the first one of the log: its account was
 // made first, and may invite.
 func (s *Service) firstName(ctx context.Context, x kt.Index) (first bool, err error) {
+	if s.LogName != "" { // the first epochs of such a log have all accounts there were
+		return false, nil
+	}
 	return first, s.eachBatchEntry(ctx, func(_ uint64, b *kt.BatchEntry) bool {
 		first = b.Index == x
 		return b.Kind != kt.KindAccount
