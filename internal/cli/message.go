@@ -7,8 +7,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
-	"time"
 
 	"codeberg.org/huis/huis/internal/client"
 )
@@ -79,6 +79,7 @@ type readCommand struct {
 	Save   string `placeholder:"DIR" help:"Save the attachments into this folder."`
 	// Who has read what changes from one read to the next, so programs ask for it.
 	Receipts bool `help:"With --json: say also who has read your messages (read_by)."`
+	Events   bool `help:"With --json: also what happened in between, as objects of the kind event."`
 }
 
 // messageObject is a message for a program.
@@ -155,36 +156,53 @@ func (r *reader) show() error {
 	}
 	for m, err := range r.c.Messages(r.ctx, r.Chat, r.last) {
 		if err != nil {
-			return errors.Join(r.tell(notes, time.Time{}), err)
+			return errors.Join(r.tell(notes, nil), err)
 		}
-		if err := errors.Join(r.tell(notes, m.Time), r.message(m)); err != nil {
+		if err := errors.Join(r.tell(notes, &m), r.message(m)); err != nil {
 			return err
 		}
 		r.last = m.Seq
 	}
-	return r.tell(notes, time.Time{})
+	return r.tell(notes, nil)
 }
 
-// notes are the lines about people's keys; programs have huis verify for them.
-func (r *reader) notes() ([]client.Note, error) {
-	if r.JSON {
+// notes are the lines between the messages: what happened in the conversation,
+// and for a person what changed with people's keys; programs have huis verify for
+// that.
+func (r *reader) notes() (all []client.Note, err error) {
+	if r.JSON && !r.Events {
 		return nil, nil
 	}
-	return r.c.Notes(r.ctx, r.Chat)
+	if all, err = r.c.Events(r.ctx, r.Chat); err != nil || r.JSON {
+		return all, err
+	}
+	keys, err := r.c.Notes(r.ctx, r.Chat)
+	all = append(all, keys...)
+	slices.SortStableFunc(all, func(a, b client.Note) int { return a.Time.Compare(b.Time) })
+	return all, err
 }
 
-// tell prints the notes that belong before a time; zero: all.
-func (r *reader) tell(notes []client.Note, before time.Time) error {
+// tell prints the notes that belong before a message; nil: all.
+func (r *reader) tell(notes []client.Note, before *client.Message) error {
 	for ; r.noted < len(notes); r.noted++ {
 		n := notes[r.noted]
-		if !before.IsZero() && !n.Time.Before(before) {
+		if before != nil && !earlier(&n, before) {
 			return nil
 		}
-		if err := r.print(nil, "%s  — %s", local(n.Time), printable(n.Text)); err != nil {
+		o := messageObject{"", r.Chat, n.Seq, stamp(n.Time), n.Handle, "", "event", n.Text, []attachmentObject{}, nil}
+		if err := r.print(o, "%s  — %s", local(n.Time), printable(n.Text)); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// earlier tells whether a note's place is before a message.
+func earlier(n *client.Note, m *client.Message) bool {
+	if n.Seq != 0 {
+		return n.Seq < m.Seq
+	}
+	return n.Time.Before(m.Time)
 }
 
 func (r *reader) message(m client.Message) error {

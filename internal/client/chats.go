@@ -436,7 +436,7 @@ func (t *tx) memberInfo(cv *conversation, m *mls.Member) (Member, error) {
 	}
 	d := Member{Handle: t.handleOf(who.Account), Account: who.Account.Hex(), Device: who.Device.Hex(), Role: "member"}
 	if cv.meta.Policy.admin(who.Account) && cv.meta.Policy.Kind == kindGroup {
-		d.Role = "admin"
+		d.Role = roleAdmin
 	}
 	if k, ok := cv.keys.find(m.Leaf); ok && k.Since != 0 {
 		d.Since = time.Unix(int64(k.Since)*60, 0).UTC()

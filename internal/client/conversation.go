@@ -50,7 +50,7 @@ type conversation struct {
 //	head/HEX       head            pend/HEX       pending commit
 //	mem/HEX        memberKeys      pendblob/HEX   its join blob
 //	log/HEX/SEQ    logRecord       msg/HEX/SEQ    messageRecord
-//	tail/HEX/SEQ   proto.Stamped
+//	tail/HEX/SEQ   proto.Stamped   event/HEX/SEQ  happened
 //	mid/HEX/ID     SEQ of a message
 //	out/HEX/N      outRecord       outh/HEX/HASH  N of a sealed entry
 func key(prefix string, id proto.ConversationID, rest ...string) string {

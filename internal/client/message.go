@@ -83,7 +83,7 @@ func (t *tx) applyApplication(cv *conversation, s *proto.Stamped, hash proto.Has
 		return t.unread(cv, s, errors.New("not a device's message"))
 	}
 	if k, ok := cv.keys.find(p.Sender.LeafIndex); !ok || k.MK != s.Entry.MK {
-		return t.unread(cv, s, errors.New("submitted by another device than wrote it"))
+		return t.unread(cv, s, errForeign)
 	}
 	at := content.Place{Conversation: cv.id, Epoch: s.Entry.Epoch, Leaf: uint32(p.Sender.LeafIndex), MK: s.Entry.MK}
 	opened, err := content.Open(p.Data, p.AuthenticatedData, at, ed25519.PublicKey(p.SenderMember.SignatureKey))
@@ -107,7 +107,7 @@ func (t *tx) unread(cv *conversation, s *proto.Stamped, why error) error {
 		return nil // encrypted again by its sender, or a copy
 	}
 	t.warn(cv, fmt.Sprintf("message %d cannot be shown: %v", s.Receipt.Seq, why))
-	return nil
+	return t.keepDud(cv, s, why)
 }
 
 // gossip compares the head a message's sender had verified with the own log

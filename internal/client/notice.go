@@ -30,7 +30,7 @@ func (t *tx) applyNotice(cv *conversation, s *proto.Stamped) error {
 func (t *tx) applyLeave(cv *conversation, s *proto.Stamped) error {
 	if s.Entry.MK == cv.meta.Seed.public() {
 		cv.meta.State = stateLeft
-		return t.endMembership(cv)
+		return errors.Join(t.tellLeft(cv, s), t.endMembership(cv))
 	}
 	if cv.group == nil {
 		return nil

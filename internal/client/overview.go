@@ -194,7 +194,7 @@ func (t *tx) unreadLines(cv *conversation) (n int, mentioned bool, err error) {
 	}
 	all, err := t.forwards(cv, cv.meta.Read, unreadShown)
 	for _, l := range all {
-		if !l.Own && !l.Gone {
+		if !l.Own && !l.Gone && l.Events == nil && l.Unreadable == nil {
 			n++
 			mentioned = mentioned || l.Mention
 		}

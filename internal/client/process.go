@@ -109,7 +109,7 @@ func (cv *conversation) begins(e *proto.Entry) bool {
 // act does what a verified entry says.
 func (t *tx) act(cv *conversation, s *proto.Stamped, hash proto.Hash) error {
 	if cv.begins(&s.Entry) {
-		if err := t.dateKeys(cv, s.Receipt.Minute); err != nil {
+		if err := errors.Join(t.dateKeys(cv, s.Receipt.Minute), t.tellBegin(cv, s)); err != nil {
 			return err
 		}
 	}
@@ -171,14 +171,18 @@ func (t *tx) mergeOther(cv *conversation, s *proto.Stamped, hash proto.Hash) err
 		return err
 	}
 	if p.Commit.SelfRemoved {
-		return t.removed(cv)
+		return errors.Join(t.tellRemoved(cv, p.Sender.LeafIndex, s), t.removed(cv))
 	}
+	before := cv.membership()
 	delta, err := cv.group.Merge(t.c.now(), p.Commit)
 	if err != nil {
 		return err
 	}
 	t.delta(cv, delta)
-	return t.advanced(cv, keys, p.Commit, s.Receipt.Minute)
+	if err := t.advanced(cv, keys, p.Commit, s.Receipt.Minute); err != nil {
+		return err
+	}
+	return t.tellCommit(cv, before, p.Sender.LeafIndex, p.Commit, s)
 }
 
 // judge checks what MLS leaves to the application: the rules of the
@@ -217,6 +221,7 @@ func (t *tx) mergeOwn(cv *conversation, own *pending, s *proto.Stamped) error {
 	if err != nil {
 		return fmt.Errorf("stored commit: %w", err)
 	}
+	before := cv.membership()
 	delta, err := cv.group.Merge(t.c.now(), staged)
 	if err != nil {
 		return fmt.Errorf("stored commit: %w", err)
@@ -236,7 +241,10 @@ func (t *tx) mergeOwn(cv *conversation, own *pending, s *proto.Stamped) error {
 	if err := t.dropPending(cv); err != nil {
 		return err
 	}
-	return t.advanced(cv, own.Keys, staged, s.Receipt.Minute)
+	if err := t.advanced(cv, own.Keys, staged, s.Receipt.Minute); err != nil {
+		return err
+	}
+	return t.tellCommit(cv, before, cv.group.OwnLeaf(), staged, s)
 }
 
 // advanced records what a merged commit changed; minute is its stamp.

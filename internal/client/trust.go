@@ -376,6 +376,7 @@ type Note struct {
 	Kind   string // as TrustEvent has it
 	Signed bool
 	Text   string
+	Seq    uint64 // of the entry that did it; 0: of none, the time tells its place
 }
 
 // Notes lists what changed with the keys of a conversation's people since this
@@ -406,7 +407,7 @@ func (c *Client) Notes(ctx context.Context, chat string) (all []Note, err error)
 			}
 			for _, ev := range events {
 				if (ev.news() || ev.Kind == "verified" || ev.Kind == "renamed") && !ev.Time.Before(since) {
-					all = append(all, Note{ev.Time, bareName(t.handleOf(a)), ev.Kind, ev.Signed, ev.Text})
+					all = append(all, Note{ev.Time, bareName(t.handleOf(a)), ev.Kind, ev.Signed, ev.Text, 0})
 				}
 			}
 		}

@@ -139,27 +139,7 @@ func TestSomebodyElsesSubmission(t *testing.T) {
 	alice, bob, mallory := w.person("alice"), w.person("bob"), w.person("mallory")
 	alice.newChat("plan", "bob", "mallory")
 	w.agree("plan", alice, bob, mallory)
-	var stolen proto.Entry
-	alice.at("plan", func(tx *tx, cv *conversation) error {
-		m, err := newMessage(w.clock.Now(), Draft{Text: "for me to send"})
-		if err != nil {
-			return err
-		}
-		n, err := tx.queue(cv.id, m)
-		if err != nil {
-			return err
-		}
-		r, err := tx.outRecord(cv.id, n)
-		if err != nil {
-			return err
-		}
-		if err := tx.seal(cv, n, r); err != nil {
-			return err
-		}
-		stolen = *r.Entry
-		tx.dropOut(cv.id, n, r)
-		return nil
-	})
+	stolen := alice.sealed("plan", "for me to send")
 	mallory.at("plan", func(_ *tx, cv *conversation) error { return stolen.Sign(cv.meta.Seed.key()) })
 	if err := mallory.call(t.Context(), Conversations, proto.Append, &proto.AppendRequest{Entry: stolen}, &proto.AppendResponse{}); err != nil {
 		t.Fatal(err)

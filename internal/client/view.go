@@ -29,6 +29,9 @@ type Line struct {
 	Mention   bool      // names this account
 	Reply     *Quote
 	Reactions []Reaction
+	Events    []Event // nothing was written here: this happened
+	// Unreadable: why what was written is not shown; nil if it is.
+	Unreadable *Unreadable
 }
 
 // Quote is the message a reply answers.
@@ -260,17 +263,35 @@ func (t *tx) backwards(cv *conversation, before uint64, n int) (all []Line, err 
 	return all, nil
 }
 
-// place is what stands at one seq of a log: a message, or the mark of one that
-// was taken back.
+// place is what stands at one seq of a log: a message, the mark of one that was
+// taken back, what happened there, or why nothing could be opened.
 type place struct {
-	seq  uint64
-	msg  []byte // messageRecord; nil if gone
-	gone []byte // account
+	seq   uint64
+	msg   []byte // messageRecord
+	gone  []byte // account
+	event []byte // happened
+	dud   []byte // dudRecord
+}
+
+// placePrefixes begin the keys of what stands at a seq; one of them has it.
+var placePrefixes = []string{"msg", "gone", "event", "dud"}
+
+func (p *place) set(prefix string, value []byte) {
+	switch prefix {
+	case "msg":
+		p.msg = value
+	case "gone":
+		p.gone = value
+	case "event":
+		p.event = value
+	case "dud":
+		p.dud = value
+	}
 }
 
 // places returns what stands after a seq, in order, of at most n records each.
 func (t *tx) places(cv *conversation, after uint64, n int) (all []place, err error) {
-	for _, prefix := range []string{"msg", "gone"} {
+	for _, prefix := range placePrefixes {
 		records, err := t.list(key(prefix, cv.id, ""), key(prefix, cv.id, seqKey(after)), n)
 		if err != nil {
 			return nil, err
@@ -280,15 +301,13 @@ func (t *tx) places(cv *conversation, after uint64, n int) (all []place, err err
 			if err != nil {
 				return nil, err
 			}
-			if prefix == "msg" {
-				all = append(all, place{seq: seq, msg: rec.Value})
-			} else {
-				all = append(all, place{seq: seq, gone: rec.Value})
-			}
+			p := place{seq: seq}
+			p.set(prefix, rec.Value)
+			all = append(all, p)
 		}
 	}
 	slices.SortFunc(all, func(a, b place) int { return cmp.Compare(a.seq, b.seq) })
-	if len(all) > n { // beyond, one of the two lists may have a gap
+	if len(all) > n { // beyond, one of the lists may have a gap
 		all = all[:n]
 	}
 	return all, nil
@@ -301,21 +320,28 @@ func seqOf(rec store.Record) (uint64, error) {
 
 // lineAt returns what stands at one place of a log.
 func (t *tx) lineAt(cv *conversation, seq uint64) (line Line, show bool, err error) {
-	p := place{seq: seq}
-	if p.msg, err = t.get(key("msg", cv.id, seqKey(seq))); err != nil {
-		return line, false, err
-	}
-	if p.msg == nil {
-		if p.gone, err = t.get(goneKey(cv.id, seq)); err != nil || p.gone == nil {
+	for _, prefix := range placePrefixes {
+		b, err := t.get(key(prefix, cv.id, seqKey(seq)))
+		if err != nil {
 			return line, false, err
 		}
+		if b != nil {
+			p := place{seq: seq}
+			p.set(prefix, b)
+			return t.line(cv, p)
+		}
 	}
-	return t.line(cv, p)
+	return line, false, nil
 }
 
 // line makes a line of what stands at a place.
 func (t *tx) line(cv *conversation, p place) (line Line, show bool, err error) {
-	if p.msg == nil {
+	switch {
+	case p.event != nil:
+		return t.eventLine(cv, p)
+	case p.dud != nil:
+		return t.dudLine(cv, p)
+	case p.msg == nil:
 		return t.goneLine(cv, p)
 	}
 	var r messageRecord
@@ -331,7 +357,10 @@ func (t *tx) line(cv *conversation, p place) (line Line, show bool, err error) {
 	}
 	rec := store.Record{Key: key("msg", cv.id, seqKey(p.seq)), Value: p.msg}
 	m, show, unproven, err := t.shown(cv.id, rec, "")
-	if err != nil || !show || unproven != nil {
+	if err == nil && unproven != nil {
+		return t.unprovenLine(cv, p, &r)
+	}
+	if err != nil || !show {
 		return line, false, err
 	}
 	m.Seq += cv.meta.Offset

@@ -32,7 +32,7 @@ func (t *tx) change() (out Change) {
 	for k, v := range t.changes {
 		prefix, rest, _ := strings.Cut(k, "/")
 		switch prefix {
-		case "msg", "gone", "rcpt", "about", "out", "chat", "mem", "draft", "warn":
+		case "msg", "gone", "event", "dud", "rcpt", "about", "out", "chat", "mem", "draft", "warn":
 			t.chatChange(chats, prefix, rest, v != nil)
 		case "chain", "verified", "name":
 			out.People = true
@@ -64,7 +64,7 @@ func (t *tx) chatChange(chats map[proto.ConversationID]*ChatChange, prefix, rest
 	first, _, _ := strings.Cut(rest, "/")
 	var seq uint64
 	switch prefix {
-	case "msg", "gone", "rcpt":
+	case "msg", "gone", "event", "dud", "rcpt":
 		seq, _ = strconv.ParseUint(first, 10, 64)
 	case "about":
 		found, err := t.list("mid/"+first+"/"+hex+"/", "", 1)

@@ -57,7 +57,7 @@ func (c *Core) chatOf(ctx context.Context, device *client.Client, info client.Ch
 	if info.Last != nil {
 		m := messageOf(info.ID, info.Last)
 		out.Last = &Last{
-			From: m.From, Own: m.Own, Kind: m.Kind, Body: client.Shorten(m.Body, 200), Time: m.Time, State: m.State, EventOf: m.Event,
+			From: m.From, Own: m.Own, Kind: m.Kind, Body: client.Shorten(m.Body, 200), Time: m.Time, State: m.State, Events: m.Events,
 		}
 		if len(m.Attachments) > 0 {
 			out.Last.File = m.Attachments[0].Name

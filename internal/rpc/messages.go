@@ -25,7 +25,14 @@ func messageOf(chat string, l *client.Line) Message {
 	case "attachment", "voice", "text":
 		m.Kind = MessageKind(l.Kind)
 	case "system":
-		m.Kind, m.Event = MessageEvent, &ChatEvent{Kind: EventHistory, By: l.From, Text: l.Body}
+		m.Kind, m.Events = MessageEvent, []ChatEvent{{Kind: EventHistory, By: l.From, Text: l.Body}}
+	case "event":
+		m.Kind, m.Body = MessageEvent, ""
+		for _, e := range l.Events {
+			m.Events = append(m.Events, ChatEvent{Kind: EventKind(e.Kind), By: e.By, People: e.People, Text: e.Text, Number: int(e.Number)})
+		}
+	case "unreadable":
+		m.Kind, m.Why = MessageUnreadable, Cause(l.Unreadable.Cause)
 	default: // a reply is a text with reply set
 		m.Kind = MessageText
 	}

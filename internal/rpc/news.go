@@ -130,7 +130,7 @@ func (c *Core) tellNew(ctx context.Context, device *client.Client, chat Chat, se
 		return
 	}
 	for i := range lines {
-		if m := messageOf(chat.ID, &lines[i]); !m.Own && m.Seq > chat.Read && m.Kind != MessageGone {
+		if m := messageOf(chat.ID, &lines[i]); !m.Own && m.Seq > chat.Read && m.Kind != MessageGone && m.Kind != MessageUnreadable {
 			c.event("message", &NewMessageEvent{Message: m, Chat: chat})
 		}
 	}

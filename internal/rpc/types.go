@@ -237,14 +237,14 @@ type Chat struct {
 
 // Last is the newest message of a conversation, for the list.
 type Last struct {
-	From    string       `json:"from"` // handle
-	Own     bool         `json:"own"`
-	Kind    MessageKind  `json:"kind"`
-	Body    string       `json:"body"` // at most 200 characters
-	File    string       `json:"file"` // name of the first attachment
-	Time    Millis       `json:"time"`
-	State   MessageState `json:"state"`
-	EventOf *ChatEvent   `json:"event,omitempty"`
+	From   string       `json:"from"` // handle
+	Own    bool         `json:"own"`
+	Kind   MessageKind  `json:"kind"`
+	Body   string       `json:"body"` // at most 200 characters
+	File   string       `json:"file"` // name of the first attachment
+	Time   Millis       `json:"time"`
+	State  MessageState `json:"state"`
+	Events []ChatEvent  `json:"events"`
 }
 
 // ChatList is all conversations, newest first.

@@ -8,9 +8,9 @@ const (
 	MessageText       MessageKind = "text"       // body, attachments or both
 	MessageAttachment MessageKind = "attachment" // attachments alone
 	MessageVoice      MessageKind = "voice"      // one attachment with a duration
-	MessageEvent      MessageKind = "event"      // something that happened, see event
+	MessageEvent      MessageKind = "event"      // something that happened, see events
 	MessageGone       MessageKind = "gone"       // taken back by its author
-	MessageUnreadable MessageKind = "unreadable" // could not be opened; body says why, in words
+	MessageUnreadable MessageKind = "unreadable" // is not shown; why says the cause
 )
 
 // MessageState is how far an own message is; others' are MessageSent.
@@ -43,8 +43,22 @@ type Message struct {
 	Reactions   []Reaction   `json:"reactions"`
 	ReadBy      []string     `json:"readBy"`  // own messages: handles
 	Expires     Millis       `json:"expires"` // disappears then
-	Event       *ChatEvent   `json:"event,omitempty"`
+	Events      []ChatEvent  `json:"events"`
+	Why         Cause        `json:"why"` // unreadable
 }
+
+// Cause is why a message is not shown.
+type Cause string
+
+// The causes.
+const (
+	CauseNone     Cause = ""
+	CauseWaiting  Cause = "waiting"  // its sender's keys have to be confirmed first; it comes by itself
+	CauseUnproven Cause = "unproven" // the sender's account does not vouch for the device it came from
+	CauseDamaged  Cause = "damaged"  // it does not open
+	CauseForeign  Cause = "foreign"  // handed in by another device than wrote it
+	CauseLate     Cause = "late"     // its keys were deleted before it came
+)
 
 // Quote is the message a reply answers.
 type Quote struct {
@@ -86,6 +100,7 @@ const (
 	EventRenamed  EventKind = "renamed"
 	EventRoles    EventKind = "roles"
 	EventExpiry   EventKind = "expiry"
+	EventBack     EventKind = "back"    // this device was let in again
 	EventHistory  EventKind = "history" // earlier messages were handed on
 	EventVerified EventKind = "verified"
 	EventChanged  EventKind = "changed" // somebody's keys changed after they were compared
@@ -96,7 +111,7 @@ type ChatEvent struct {
 	Kind   EventKind `json:"kind"`
 	By     string    `json:"by"`     // handle
 	People []string  `json:"people"` // handles
-	Text   string    `json:"text"`   // the new name, or words
+	Text   string    `json:"text"`   // EventRenamed: the name; EventRoles: "admin" or "member"
 	Number int       `json:"number"` // EventExpiry: seconds
 }
 

@@ -49,6 +49,8 @@ export const message = (
   edited: 0,
   mention: false,
   attachments: [],
+  events: [],
+  why: '',
   reactions: [],
   readBy: [],
   expires: 0,
@@ -400,7 +402,7 @@ export const last = (m: T.Message): T.Last => ({
   file: m.attachments[0]?.name ?? '',
   time: m.time,
   state: m.state,
-  ...(m.event && { event: m.event }),
+  events: m.events,
 });
 
 export const quote = (m: T.Message): T.Quote => ({

@@ -145,11 +145,13 @@ function group(core: FakeCore, id: string): void {
   const before = [
     put('amelie', 900, '', {
       kind: 'event',
-      event: { kind: 'created', by: 'amelie', people: [], text: '', number: 0 },
+      events: [{ kind: 'created', by: 'amelie', people: [], text: '', number: 0 }],
     }),
     put('amelie', 899, '', {
       kind: 'event',
-      event: { kind: 'added', by: 'amelie', people: ['ines', 'jonas.weber', 'marek'], text: '', number: 0 },
+      events: [
+        { kind: 'added', by: 'amelie', people: ['ines', 'jonas.weber', 'marek'], text: '', number: 0 },
+      ],
     }),
     put(
       'ines',
@@ -161,8 +163,17 @@ function group(core: FakeCore, id: string): void {
       58,
       'I cannot come, @amelie please vote for me. Details: https://chat.example/agenda_(draft).',
     ),
-    put('siobhan.byrne', 40, '', { kind: 'unreadable' }),
+    put('siobhan.byrne', 40, '', { kind: 'unreadable', why: 'waiting' }),
+    put('lotte.de-vries', 35, '', { kind: 'unreadable', why: 'damaged' }),
     put('lotte.de-vries', 30, '', { kind: 'gone' }),
+    put('marek', 29, '', {
+      kind: 'event',
+      events: [{ kind: 'device', by: 'marek', people: ['marek'], text: '', number: 0 }],
+    }),
+    put('ines', 28, '', {
+      kind: 'event',
+      events: [{ kind: 'roles', by: 'ines', people: ['marek'], text: 'admin', number: 0 }],
+    }),
     put('amelie', 20, 'The `quorum` is *four*, we are ~~five~~ **six**.\n```\nvotes = 4\n```', {
       edited: time - 19 * minute,
     }),

@@ -6,7 +6,7 @@ import { failure } from '../src/state/failure';
 import type { Sentence } from '../src/state/core';
 import { say } from '../src/state/say';
 import { fold } from '../src/state/fold';
-import { eventText, fileKind, isPicture } from '../src/state/lines';
+import { eventText, fileKind, isPicture, whyText } from '../src/state/lines';
 import { readChoices } from '../src/state/prefs.svelte';
 import { sameGroup, twoOf } from '../src/state/recovery';
 import { parseRoute, path } from '../src/state/router.svelte';
@@ -103,6 +103,14 @@ describe('words', () => {
     ).toBe('The server shows less of bob than its public log has. Tell the server’s operator.');
     expect(say(undefined)).toBe('');
   });
+  it('say of a message that is not shown why, never what went wrong inside', () => {
+    const all = (['waiting', 'unproven', 'damaged', 'foreign', 'late'] as const).map((why) =>
+      whyText(message('c', 'jonas', '', { kind: 'unreadable', why })),
+    );
+    expect(new Set(all).size).toBe(5);
+    expect(all[0]).toMatch(/^Waiting for jonas/);
+    for (const s of all) expect(s).toMatch(/\.$/);
+  });
   it('put dates into sentences as the language writes them', async () => {
     const s: Sentence = { code: 'own-reset', with: ['bob', '2026-03-12'], text: 'x' };
     await speak('de');
@@ -113,6 +121,9 @@ describe('words', () => {
   it('say what happened', () => {
     expect(eventText({ kind: 'expiry', by: 'ada', people: [], text: '', number: 3600 })).toBe(
       'ada lets messages disappear after 1 hour.',
+    );
+    expect(eventText({ kind: 'roles', by: 'ada', people: ['bob'], text: 'admin', number: 0 })).toBe(
+      'ada made bob an admin.',
     );
     expect(eventText({ kind: 'added', by: 'ada', people: ['bob', 'cy'], text: '', number: 0 })).toBe(
       'ada added bob and cy.',

@@ -245,7 +245,7 @@ export interface Last {
   file: string;
   time: Millis;
   state: MessageState;
-  event?: ChatEvent;
+  events: ChatEvent[];
 }
 
 /** ChatList is all conversations, newest first. */
@@ -562,8 +562,13 @@ export interface Message {
   readBy: string[];
   /** disappears then */
   expires: Millis;
-  event?: ChatEvent;
+  events: ChatEvent[];
+  /** unreadable */
+  why: Cause;
 }
+
+/** Cause is why a message is not shown. */
+export type Cause = "" | "waiting" | "unproven" | "damaged" | "foreign" | "late";
 
 /** Quote is the message a reply answers. */
 export interface Quote {
@@ -598,7 +603,7 @@ export interface Reaction {
 }
 
 /** EventKind is what happened in a conversation. */
-export type EventKind = "created" | "added" | "removed" | "left" | "device" | "dropped" | "renamed" | "roles" | "expiry" | "history" | "verified" | "changed";
+export type EventKind = "created" | "added" | "removed" | "left" | "device" | "dropped" | "renamed" | "roles" | "expiry" | "back" | "history" | "verified" | "changed";
 
 /** ChatEvent is something that happened in a conversation. */
 export interface ChatEvent {
@@ -607,7 +612,7 @@ export interface ChatEvent {
   by: string;
   /** handles */
   people: string[];
-  /** the new name, or words */
+  /** EventRenamed: the name; EventRoles: "admin" or "member" */
   text: string;
   /** EventExpiry: seconds */
   number: number;

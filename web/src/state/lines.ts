@@ -6,16 +6,16 @@ import type { Attachment, Chat, ChatEvent, Last, Message, MessageKind } from './
 import { plain } from './markdown';
 
 /** The last line of a conversation in the list, without who wrote it. */
-export const lastText = (l: Last): string => textOf(l.kind, l.body, l.file, l.event);
+export const lastText = (l: Last): string => textOf(l.kind, l.body, l.file, l.events);
 
 /** A message in one line: quotes, search results, notifications. */
 export const messageText = (m: Message): string => {
   const a = m.attachments[0];
   if (m.kind === 'voice') return t.line_voice({ time: playtime((a?.duration ?? 0) / 1000) });
-  return textOf(m.kind, m.body, a?.name ?? '', m.event);
+  return textOf(m.kind, m.body, a?.name ?? '', m.events);
 };
 
-export function textOf(kind: MessageKind, body: string, file: string, event?: ChatEvent): string {
+export function textOf(kind: MessageKind, body: string, file: string, events: ChatEvent[] = []): string {
   switch (kind) {
     case 'gone':
       return t.line_gone();
@@ -24,7 +24,7 @@ export function textOf(kind: MessageKind, body: string, file: string, event?: Ch
     case 'voice':
       return t.line_voiceNote();
     case 'event':
-      return event ? eventText(event) : '';
+      return eventsText(events);
     default:
       return plain(body) || file || t.line_file();
   }
@@ -33,16 +33,37 @@ export function textOf(kind: MessageKind, body: string, file: string, event?: Ch
 const personList = (handles: string[]): string =>
   list(handles.map((h) => (h === app.me ? t.you_object() : h)));
 
+/** What happened, a sentence each. */
+export const eventsText = (all: readonly ChatEvent[]): string => all.map(eventText).join(' ');
+
+/** Why a message is not shown: first that it is waited for, then the cause. */
+export function whyText(m: Message): string {
+  const who = m.from || t.somebody();
+  switch (m.why) {
+    case 'unproven':
+      return t.why_unproven({ who });
+    case 'foreign':
+      return t.why_foreign({ who });
+    case 'late':
+      return t.why_late({ who });
+    case 'damaged':
+      return t.why_damaged({ who });
+    default:
+      return t.why_waiting({ who });
+  }
+}
+
 /** What happened, in one sentence. */
 export function eventText(e: ChatEvent): string {
-  const who = e.by;
-  const own = who === app.me;
+  const who = e.by || t.somebody();
+  const own = e.by === app.me;
   const people = personList(e.people);
   const person = e.people[0] ?? who;
   switch (e.kind) {
     case 'created':
       return own ? t.event_createdYou() : t.event_created({ who });
     case 'added':
+      if (!e.by && e.people[0] === app.me) return t.event_cameYou();
       return own ? t.event_addedYou({ people }) : t.event_added({ who, people });
     case 'removed':
       return own ? t.event_removedYou({ people }) : t.event_removed({ who, people });
@@ -55,11 +76,14 @@ export function eventText(e: ChatEvent): string {
     case 'renamed':
       return own ? t.event_renamedYou({ name: e.text }) : t.event_renamed({ who, name: e.text });
     case 'roles':
-      return own ? t.event_rolesYou({ people }) : t.event_roles({ who, people });
+      if (e.text === 'admin') return own ? t.event_adminYou({ people }) : t.event_admin({ who, people });
+      return own ? t.event_memberYou({ people }) : t.event_member({ who, people });
     case 'expiry':
       return expiryText(e, own);
+    case 'back':
+      return t.event_back();
     case 'history':
-      return own ? t.event_historyYou({ people }) : t.event_history({ who, people });
+      return own ? t.event_historyYou() : t.event_history({ who });
     case 'verified':
       return t.event_verified({ who: person });
     case 'changed':

@@ -14,7 +14,7 @@ const groupWithin = 5 * 60_000; // ms between messages that stand together
 export type Row =
   | { key: string; type: 'day'; time: number }
   | { key: string; type: 'new' }
-  | { key: string; type: 'event'; event: ChatEvent }
+  | { key: string; type: 'event'; events: ChatEvent[] }
   | { key: string; type: 'message'; message: Message; first: boolean; last: boolean };
 
 /** What happened to somebody's keys while a conversation went on. */
@@ -31,7 +31,7 @@ export function rowsOf(messages: readonly Message[], firstNew: string, notes: re
     rows.push({
       key: `note ${n.time} ${n.event.kind} ${n.event.people.join()}`,
       type: 'event',
-      event: n.event,
+      events: [n.event],
     });
   let told = 0;
   for (let i = 0; i < messages.length; i++) {
@@ -45,7 +45,7 @@ export function rowsOf(messages: readonly Message[], firstNew: string, notes: re
     if (newDay) rows.push({ key: `day ${m.time} ${m.id}`, type: 'day', time: m.time });
     if (keyOf(m) === firstNew) rows.push({ key: 'new', type: 'new' });
     if (m.kind === 'event') {
-      if (m.event) rows.push({ key: keyOf(m), type: 'event', event: m.event });
+      if (m.events.length > 0) rows.push({ key: keyOf(m), type: 'event', events: m.events });
       continue;
     }
     const first = newDay || apart || keyOf(m) === firstNew || !together(before, m);
@@ -58,8 +58,6 @@ export function rowsOf(messages: readonly Message[], firstNew: string, notes: re
 }
 
 const noted: Partial<Record<PersonEventKind, EventKind>> = {
-  added: 'device',
-  revoked: 'dropped',
   reset: 'changed',
   verified: 'verified',
 };
