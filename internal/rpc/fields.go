@@ -161,7 +161,7 @@ func (v *Last) fields(c *codec) {
 	text(c, "file", &v.File)
 	number(c, "time", &v.Time)
 	text(c, "state", &v.State)
-	maybe(c, "event?", &v.EventOf)
+	list(c, "events", &v.Events)
 }
 
 func (v *ChatList) fields(c *codec) {
@@ -384,7 +384,8 @@ func (v *Message) fields(c *codec) {
 	list(c, "reactions", &v.Reactions)
 	texts(c, "readBy", &v.ReadBy)
 	number(c, "expires", &v.Expires)
-	maybe(c, "event?", &v.Event)
+	list(c, "events", &v.Events)
+	text(c, "why", &v.Why)
 }
 
 func (v *Quote) fields(c *codec) {
