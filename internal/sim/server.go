@@ -159,7 +159,26 @@ func (s *Server) Exec(ctx context.Context, remote netip.Addr, m proto.Method, bo
 	if err == nil {
 		return answer, nil
 	}
-	return nil, overTheWire(httpapi.Refusal(err))
+	refusal := httpapi.Refusal(err)
+	if refusal.Code == proto.Unavailable {
+		s.writeLogAgain()
+	}
+	return nil, overTheWire(refusal)
+}
+
+// writeLogAgain has the log written a second later, as the server's own loop does
+// after a write of it that failed: what waits for the log waits for nobody to ask.
+func (s *Server) writeLogAgain() {
+	process := s.ledger
+	s.sched.Go("server's log", func() {
+		s.sched.Sleep(time.Second)
+		if process.dead || s.Down || s.directory.Restoring(context.Background()) {
+			return
+		}
+		if _, err := s.directory.LogHead(context.Background(), &proto.LogHeadRequest{}); err != nil {
+			s.sched.Trace.Add("server", "the log: %v", err)
+		}
+	}, func(bool) {})
 }
 
 // overTheWire is the refusal as a client decodes it.
