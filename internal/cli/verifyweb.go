@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"compress/gzip"
 	"context"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"codeberg.org/huis/huis/internal/client"
@@ -170,11 +172,15 @@ func (v *webVerified) log(e *env, ref client.ServerRef, served *webapp.Served) e
 	if known := new(verifyCommand).pinned(e, log); known != nil && !*known && v.ofProfile(e, ref) {
 		return &client.SafetyError{Reason: "the server shows another log key than this device pinned", Fix: "do not open the web app; tell the server's operator"}
 	}
+	label, sum, err := kt.ParseRelease(kt.ProductWeb, served.Hash)
+	if err != nil {
+		return err
+	}
 	for range 3 { // the log may grow in between
 		var head proto.LogHeadResponse
 		var entry, policies proto.LogEntryResponse
 		err := errors.Join(
-			call(proto.LogEntry, &proto.LogEntryRequest{Kind: uint8(kt.KindRelease), Label: webapp.ReleaseLabel(served.Hash)}, &entry),
+			call(proto.LogEntry, &proto.LogEntryRequest{Kind: uint8(kt.KindRelease), Label: label}, &entry),
 			call(proto.LogEntry, &proto.LogEntryRequest{Kind: uint8(kt.KindPolicy), Label: []byte(kt.PolicyLabel)}, &policies),
 			call(proto.LogHead, new(proto.LogHeadRequest), &head))
 		if err != nil {
@@ -187,10 +193,10 @@ func (v *webVerified) log(e *env, ref client.ServerRef, served *webapp.Served) e
 		if entry.Proof.Epoch != record.N || policies.Proof.Epoch != record.N {
 			continue
 		}
-		if err := v.verify(log, kt.VRFPublicKey(info.VRFKey), record, &head, &entry, &policies); err != nil {
+		if err := v.verify(log, kt.VRFPublicKey(info.VRFKey), record, &head, label, &entry, &policies); err != nil {
 			return &client.SafetyError{Reason: "what the server shows of its log is not true: " + err.Error(), Fix: "do not open the web app; tell the server's operator"}
 		}
-		v.Logged = served.Logged(entry.Values)
+		v.Logged = slices.ContainsFunc(entry.Values, func(v []byte) bool { return bytes.Equal(v, sum[:]) })
 		return nil
 	}
 	return &hinted{errors.New("the server's log grows faster than it can be read"), "try again"}
@@ -207,7 +213,7 @@ func (*webVerified) ofProfile(e *env, ref client.ServerRef) bool {
 }
 
 // verify checks what the server shows of its newest epoch.
-func (v *webVerified) verify(log kt.NoteKey, vrf kt.VRFPublicKey, r kt.EpochRecord, head *proto.LogHeadResponse, entry, policies *proto.LogEntryResponse) error {
+func (v *webVerified) verify(log kt.NoteKey, vrf kt.VRFPublicKey, r kt.EpochRecord, head *proto.LogHeadResponse, label []byte, entry, policies *proto.LogEntryResponse) error {
 	if err := entryHolds(vrf, kt.KindPolicy, []byte(kt.PolicyLabel), r, policies); err != nil {
 		return err
 	}
@@ -231,7 +237,7 @@ func (v *webVerified) verify(log kt.NoteKey, vrf kt.VRFPublicKey, r kt.EpochReco
 		return err
 	}
 	v.Origin, v.Key, v.Size, v.Witnesses = log.Name, log.LogText(), signed.Size, len(signed.Cosignatures)
-	return entryHolds(vrf, kt.KindRelease, webapp.ReleaseLabel(v.Manifest), r, entry)
+	return entryHolds(vrf, kt.KindRelease, label, r, entry)
 }
 
 func entryHolds(vrf kt.VRFPublicKey, kind kt.MapKind, label []byte, r kt.EpochRecord, got *proto.LogEntryResponse) error {

@@ -247,6 +247,7 @@ func (c *Client) syncEpochs(ctx context.Context) error {
 			}
 		}
 		t.notePolicies(epochs)
+		t.noteReleases(epochs)
 		h := logHead{Size: signed.Size, Root: signed.Root, Checkpoint: got.Checkpoint}
 		if now.Size == h.Size && bytes.Equal(now.Checkpoint, h.Checkpoint) {
 			return nil

@@ -500,6 +500,15 @@ func (v *FileChunk) fields(c *codec) {
 	number(c, "total", &v.Total)
 }
 
+func (v *CheckBundle) fields(c *codec) {
+	text(c, "offered", &v.Offered)
+	text(c, "used", &v.Used)
+}
+
+func (v *BundleChecked) fields(c *codec) {
+	text(c, "state", &v.State)
+}
+
 func (v *Frame) fields(c *codec) {
 	number(c, "id", &v.ID)
 	text(c, "kind", &v.Kind)

@@ -80,6 +80,8 @@ func init() {
 		"devices":        on((*Core).devices),
 		"devices.revoke": on((*Core).revoke),
 
+		"bundle.check": on((*Core).checkBundle),
+
 		"settings":     on((*Core).settings),
 		"settings.set": on((*Core).setSettings),
 	}

@@ -43,7 +43,7 @@ func typeScript(t *testing.T) []byte {
 	var b bytes.Buffer
 	b.WriteString("// Code generated from internal/rpc by `go test ./internal/rpc -run TypeScript -update`. DO NOT EDIT.\n")
 	fset := token.NewFileSet()
-	for _, name := range []string{"types.go", "types_message.go", "codes.go", "frame.go"} {
+	for _, name := range []string{"types.go", "types_message.go", "types_bundle.go", "codes.go", "frame.go"} {
 		file, err := parser.ParseFile(fset, name, nil, parser.ParseComments)
 		if err != nil {
 			t.Fatal(err)

@@ -53,10 +53,6 @@ type file struct {
 	br, zipped []byte
 }
 
-// ReleaseLabel is under which label of the kind release the server's log holds a
-// bundle's hash; the value is the hash's 32 bytes.
-func ReleaseLabel(hash string) []byte { return []byte("web/" + hash) }
-
 // Load reads what is built into the program.
 func Load() (*Bundle, error) { return load(web.Files) }
 

@@ -124,13 +124,6 @@ func (b *Bundle) Differs(s *Served) []string {
 	return all
 }
 
-// Logged tells whether values, which the log has under ReleaseLabel(s.Hash), name
-// this manifest.
-func (s *Served) Logged(values [][]byte) bool {
-	sum, err := hex.DecodeString(s.Hash)
-	return err == nil && slices.ContainsFunc(values, func(v []byte) bool { return bytes.Equal(v, sum) })
-}
-
 func hexSum(b []byte) string {
 	sum := sha256.Sum256(b)
 	return hex.EncodeToString(sum[:])

@@ -30,6 +30,7 @@ export function assert(ok, what) {
 /** One run: a folder, processes and contexts that end with it. */
 export class World {
   dir = mkdtempSync(join(tmpdir(), 'huis-e2e-'));
+  program = huis; // what serves
   #processes = [];
   browser;
   wire; // what the browser sends, if begin was asked to keep it
@@ -52,7 +53,10 @@ export class World {
 
   /** Starts the program and waits for an object for which want gives something. */
   start(args, want) {
-    const p = spawn(huis, args, { stdio: ['ignore', 'pipe', 'pipe'], cwd: this.dir });
+    const p = spawn(args[0] === 'serve' ? this.program : huis, args, {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      cwd: this.dir,
+    });
     this.#processes.push(p);
     if (args[0] === 'serve') this.#serving = p;
     let errors = '';

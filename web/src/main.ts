@@ -4,10 +4,10 @@ import './base.css';
 import { connect, pageConfig } from './core/connect';
 import { app } from './state/app.svelte';
 import { start } from './start';
-import { installWorker } from './state/worker';
+import { bundle } from './state/bundle.svelte';
 import App from './pages/App.svelte';
 
 await start();
 mount(App, { target: document.getElementById('app')! });
-installWorker();
+void bundle.begin();
 await app.begin(async () => connect(await pageConfig()));

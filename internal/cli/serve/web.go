@@ -2,7 +2,6 @@ package serve
 
 import (
 	"context"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"net"
@@ -42,11 +41,11 @@ func (s *server) openWeb(ctx context.Context) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	sum, err := hex.DecodeString(bundle.Hash)
+	label, sum, err := kt.ParseRelease(kt.ProductWeb, bundle.Hash)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.directory.AddToLog(ctx, kt.KindRelease, webapp.ReleaseLabel(bundle.Hash), sum); err != nil {
+	if err := s.directory.AddToLog(ctx, kt.KindRelease, label, sum[:]); err != nil {
 		return nil, err
 	}
 	if s.plainFits() {

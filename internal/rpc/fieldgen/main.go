@@ -28,7 +28,7 @@ func main() {
 }
 
 // sources are the files of the types that cross.
-var sources = []string{"types.go", "types_message.go", "frame.go"}
+var sources = []string{"types.go", "types_message.go", "types_bundle.go", "frame.go"}
 
 // generate reads the types of package rpc in a folder.
 func generate(dir string) ([]byte, error) {

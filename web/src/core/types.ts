@@ -728,11 +728,26 @@ export interface FileChunk {
   total: number;
 }
 
+/** BundleState is what the server's log says of a web app the server offers. */
+export type BundleState = "good" | "unlogged" | "older" | "unvouched" | "unknown";
+
+/** CheckBundle asks whether the server's log holds the web app it offers; the hashes are SHA-256 of manifests, in hex. */
+export interface CheckBundle {
+  offered: string;
+  /** the one this page is of */
+  used: string;
+}
+
+/** BundleChecked is the answer. */
+export interface BundleChecked {
+  state: BundleState;
+}
+
 /** ErrorCode is the closed list of why a call fails. */
 export type ErrorCode = "bad-request" | "internal" | "cancelled" | "disconnected" | "unsupported" | "no-profile" | "has-profile" | "unreachable" | "unknown-chat" | "unknown-person" | "unknown-message" | "not-member" | "revoked" | "too-large" | "forbidden" | "exists" | "bad-name" | "bad-invite" | "other-server" | "bad-code" | "not-approved" | "bad-recovery" | "no-backup" | "other-words" | "safety" | "pin" | "damaged" | "full" | "not-now" | "invite-unknown" | "invite-expired" | "invite-used" | "name-taken" | "throttled" | "busy" | "server-full" | "quota" | "none-left" | "gone" | "refused";
 
 /** SentenceCode tells which sentence the core says; sentences.go lists them. */
-export type SentenceCode = "chat-backup-history" | "chat-bad-receipt" | "chat-bad-signature" | "chat-bad-stamp" | "chat-begins-elsewhere" | "chat-broken" | "chat-copy" | "chat-generation" | "chat-history-refused" | "chat-key-gone" | "chat-left-out" | "chat-lost" | "chat-of-another" | "chat-order" | "chat-other-submitter" | "chat-shorter" | "chat-stopped" | "chat-two-logs" | "chat-unread" | "chat-wanted" | "chat-went-on" | "chat-wrong-epoch" | "device-former" | "device-revoked" | "device-unproven" | "file-damaged" | "fix-accept" | "fix-admin-removes" | "fix-ask-anew" | "fix-ask-devices" | "fix-clock" | "fix-compare" | "fix-contacts-compare" | "fix-day" | "fix-devices" | "fix-file" | "fix-inviter" | "fix-later" | "fix-members" | "fix-new-name" | "fix-not-part" | "fix-operator" | "fix-other-key" | "fix-pending" | "fix-policy-digits" | "fix-policy-first" | "fix-policy-hash" | "fix-policy-log" | "fix-policy-serve" | "fix-policy-signers" | "fix-policy-wait" | "fix-readd" | "fix-remove" | "fix-remove-device" | "fix-tell-contacts" | "fix-too-late" | "fix-unchanged" | "fix-veto" | "fix-witnesses" | "fix-words" | "keys-foreign-chain" | "keys-foreign-device" | "keys-lacking" | "keys-less" | "keys-not-backup" | "keys-not-found" | "keys-not-logged" | "keys-older-backup" | "keys-other-account" | "keys-other-name" | "keys-shown-as" | "keys-taken-back" | "keys-two-versions" | "keys-withheld" | "log-false-name" | "log-held-back" | "log-hidden" | "log-incomplete" | "log-other-key" | "log-rewritten" | "log-rules" | "log-shorter" | "log-stamp-key" | "log-stamp-name" | "log-still" | "log-two" | "log-two-word" | "log-unsigned" | "name-former" | "name-not-theirs" | "name-old-devices" | "name-pending" | "name-pending-open" | "other" | "own-backup-foreign" | "own-backup-former" | "own-backup-late" | "own-before" | "own-event-refused" | "own-held-before" | "own-held-since" | "own-name-without" | "own-not-part" | "own-older-devices" | "own-other-recovered" | "own-other-registered" | "own-recovered" | "own-refused" | "own-rename-place" | "own-rename-unshown" | "own-renamed" | "own-reset" | "own-sealing-key" | "own-too-late" | "person-added" | "person-added-recovery" | "person-began" | "person-ended" | "person-recovered" | "person-recovery" | "person-refused" | "person-reset" | "person-reset-signed" | "person-revoked" | "person-rotated" | "person-verified" | "policy-cannot" | "policy-changed" | "policy-invalid" | "policy-new" | "policy-no-hash" | "policy-no-signer" | "policy-none" | "policy-not-invited" | "policy-not-inviter" | "policy-not-logged" | "policy-not-shown" | "policy-other-log" | "policy-short-hash" | "witness-none" | "witness-some";
+export type SentenceCode = "chat-backup-history" | "chat-bad-receipt" | "chat-bad-signature" | "chat-bad-stamp" | "chat-begins-elsewhere" | "chat-broken" | "chat-copy" | "chat-generation" | "chat-history-refused" | "chat-key-gone" | "chat-left-out" | "chat-lost" | "chat-of-another" | "chat-order" | "chat-other-submitter" | "chat-shorter" | "chat-stopped" | "chat-two-logs" | "chat-unread" | "chat-wanted" | "chat-went-on" | "chat-wrong-epoch" | "device-former" | "device-revoked" | "device-unproven" | "file-damaged" | "fix-accept" | "fix-admin-removes" | "fix-ask-anew" | "fix-ask-devices" | "fix-clock" | "fix-compare" | "fix-contacts-compare" | "fix-day" | "fix-devices" | "fix-file" | "fix-inviter" | "fix-later" | "fix-members" | "fix-new-name" | "fix-no-version" | "fix-not-part" | "fix-operator" | "fix-other-key" | "fix-pending" | "fix-policy-digits" | "fix-policy-first" | "fix-policy-hash" | "fix-policy-log" | "fix-policy-serve" | "fix-policy-signers" | "fix-policy-wait" | "fix-readd" | "fix-remove" | "fix-remove-device" | "fix-tell-contacts" | "fix-too-late" | "fix-unchanged" | "fix-veto" | "fix-witnesses" | "fix-words" | "keys-foreign-chain" | "keys-foreign-device" | "keys-lacking" | "keys-less" | "keys-not-backup" | "keys-not-found" | "keys-not-logged" | "keys-older-backup" | "keys-other-account" | "keys-other-name" | "keys-shown-as" | "keys-taken-back" | "keys-two-versions" | "keys-withheld" | "log-false-name" | "log-held-back" | "log-hidden" | "log-incomplete" | "log-other-key" | "log-rewritten" | "log-rules" | "log-shorter" | "log-stamp-key" | "log-stamp-name" | "log-still" | "log-two" | "log-two-word" | "log-unsigned" | "name-former" | "name-not-theirs" | "name-old-devices" | "name-pending" | "name-pending-open" | "other" | "own-backup-foreign" | "own-backup-former" | "own-backup-late" | "own-before" | "own-event-refused" | "own-held-before" | "own-held-since" | "own-name-without" | "own-not-part" | "own-older-devices" | "own-other-recovered" | "own-other-registered" | "own-recovered" | "own-refused" | "own-rename-place" | "own-rename-unshown" | "own-renamed" | "own-reset" | "own-sealing-key" | "own-too-late" | "person-added" | "person-added-recovery" | "person-began" | "person-ended" | "person-recovered" | "person-recovery" | "person-refused" | "person-reset" | "person-reset-signed" | "person-revoked" | "person-rotated" | "person-verified" | "policy-cannot" | "policy-changed" | "policy-invalid" | "policy-new" | "policy-no-hash" | "policy-no-signer" | "policy-none" | "policy-not-invited" | "policy-not-inviter" | "policy-not-logged" | "policy-not-shown" | "policy-other-log" | "policy-short-hash" | "release-false" | "witness-none" | "witness-some";
 
 /** Kind is what a frame is. */
 export type Kind = "call" | "ok" | "err" | "event" | "cancel";
@@ -741,6 +756,7 @@ export type Kind = "call" | "ok" | "err" | "event" | "cancel";
 export interface Methods {
   "alarms": { call: Empty; ok: AlarmList };
   "attachment.read": { call: AttachmentRequest; ok: Attachment };
+  "bundle.check": { call: CheckBundle; ok: BundleChecked };
   "chat": { call: ChatID; ok: Chat };
   "chat.draft": { call: SetDraft; ok: Empty };
   "chat.expiry": { call: SetExpiry; ok: Chat };

@@ -30,8 +30,6 @@ class App {
   /** Shown once, between joining and the check that it was written down. */
   recoveryKey = $state('');
   toasts = $state.raw<Toast[]>([]);
-  /** A new version of the program waits for the person to reload. */
-  update = $state.raw<(() => void) | null>(null);
   #core: Core | null = null;
   #next = 1;
   #ready = new Set<() => void>();
