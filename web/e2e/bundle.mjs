@@ -167,7 +167,7 @@ try {
         liar.lie = (who, path) => (path.endsWith('/fr.js') ? { status: 503, headers: {}, body: '' } : null);
         await anew(bob);
         while (!liar.asked.slice(mark).some((a) => a.path.endsWith('/fr.js'))) await bob.waitForTimeout(50);
-        await bob.evaluate(() => navigator.locks.request('huis-look', () => undefined));
+        await bob.evaluate(() => navigator.locks.request('huis-take', () => undefined));
         assert(
           (await bob.getByRole('button', { name: 'Reload' }).count()) === 0,
           'half a version is offered',

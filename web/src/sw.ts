@@ -19,6 +19,7 @@ interface Config {
 type Word = 'take over' | { look: true } | { take: boolean } | { turn: true };
 
 const pins = 'huis-pin'; // names the build that is served, and the one that waits
+const patience = 120_000; // ms; a page that has not answered by then is gone
 const storeOf = (manifest: string) => 'huis ' + manifest;
 
 async function hash(bytes: ArrayBuffer): Promise<string> {
@@ -100,14 +101,15 @@ async function look(port: MessagePort): Promise<void> {
     const allowed = new Promise<boolean>((done) => {
       port.onmessage = (m: MessageEvent<Word>) =>
         done(typeof m.data === 'object' && 'take' in m.data && m.data.take);
-      setTimeout(() => done(false), 60_000); // the page is gone
+      setTimeout(() => done(false), patience);
     });
     port.postMessage({ check: sum, used: now });
     if (!(await allowed)) return port.postMessage({ found: 'refused' });
-    if ((await pinned('/next')) !== sum) {
+    await navigator.locks.request('huis-take', async () => {
+      if ((await pinned('/next')) === sum) return;
       await take(offer);
       await pin('/next', sum);
-    }
+    });
     port.postMessage({ found: 'ready' });
   } catch (e) {
     port.postMessage({ failed: String(e) });
@@ -141,7 +143,7 @@ self.addEventListener('message', (e) => {
   const word = e.data as Word;
   const port = e.ports[0];
   if (word === 'take over') e.waitUntil(self.skipWaiting());
-  else if ('look' in word && port) e.waitUntil(navigator.locks.request('huis-look', () => look(port)));
+  else if ('look' in word && port) e.waitUntil(look(port));
   else if ('turn' in word) e.waitUntil(turn());
 });
 self.addEventListener('fetch', (e) => {

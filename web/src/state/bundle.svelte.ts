@@ -23,6 +23,8 @@ export type Offer = 'ready' | 'unlogged' | 'older' | 'unvouched' | 'stopped' | '
 type Word = { check: string; used: string } | { found: 'same' | 'ready' | 'refused' } | { failed: string };
 
 const lookAgain = 3_600_000; // ms
+const lookSoon = 60_000; // ms, after one that told nothing
+const patience = 300_000; // ms; a service worker that has not answered by then was ended
 
 class Bundle {
   offer = $state<Offer | null>(null);
@@ -34,7 +36,8 @@ class Bundle {
   #registration: ServiceWorkerRegistration | undefined;
   #core: Core | undefined;
   #replaced = false;
-  #looking: Promise<void> | undefined;
+  #looking = false;
+  #due = false;
 
   /** Registers sw.js. Only pages of a server have one, not those of huis app. */
   async begin(): Promise<void> {
@@ -71,9 +74,16 @@ class Bundle {
     void this.look();
   }
 
-  /** Looks what the server offers, one look at a time. */
-  look(): Promise<void> {
-    return (this.#looking ??= this.#look().finally(() => (this.#looking = undefined)));
+  /** Looks what the server offers, one look at a time; asked for meanwhile, once more after it. */
+  async look(): Promise<void> {
+    this.#due = true;
+    if (this.#looking) return;
+    this.#looking = true;
+    while (this.#due) {
+      this.#due = false;
+      await this.#look();
+    }
+    this.#looking = false;
   }
 
   async #look(): Promise<void> {
@@ -89,6 +99,7 @@ class Bundle {
         port1.postMessage({ take: verdict === 'good' || verdict === 'unknown' });
       };
       worker.postMessage({ look: true }, [port2]);
+      setTimeout(() => done('failed'), patience);
     });
     port1.close();
     this.#tell(found, verdict);
@@ -111,7 +122,7 @@ class Bundle {
     else if (this.reason) this.offer = 'stopped';
     else if (verdict === 'unlogged' || verdict === 'older') this.offer = this.#replaced ? 'guard' : verdict;
     else if (verdict === 'unvouched') this.offer = 'unvouched';
-    // else nothing is known: the next look tells
+    else setTimeout(() => void this.look(), lookSoon); // nothing is known
   }
 
   /** Has every page of this browser go on with the build that waits. */
