@@ -73,22 +73,23 @@ func (c *Client) allConversations(ctx context.Context) (ids []proto.Conversation
 	return ids, err
 }
 
-// giveAccount gives the own chain back.
+// giveAccount gives the own chain back, under every name it stands under.
 func (c *Client) giveAccount(ctx context.Context) error {
-	var req proto.GiveAccountRequest
-	err := c.step(ctx, func(t *tx) error {
-		me, err := t.identity()
-		if err != nil {
-			return err
-		}
-		req.Handle = me.Handle
-		req.Links, err = t.links(me.Account)
+	var all []proto.GiveAccountRequest
+	err := c.step(ctx, func(t *tx) (err error) {
+		all, err = t.ownChains()
 		return err
 	})
-	if err != nil || len(req.Links) == 0 {
-		return err
+	for i := range all {
+		if err == nil {
+			err = c.giveChain(ctx, &all[i])
+		}
 	}
-	err = c.callAnon(ctx, proto.GiveAccount, &req, &proto.Empty{})
+	return err
+}
+
+func (c *Client) giveChain(ctx context.Context, req *proto.GiveAccountRequest) error {
+	err := c.callAnon(ctx, proto.GiveAccount, req, &proto.Empty{})
 	if refused(err) {
 		c.cfg.Log.Warn("the server did not take back the own chain", "why", err)
 		return nil

@@ -357,6 +357,40 @@ func (t *tx) ownNames() ([]string, error) {
 	return names, err
 }
 
+// ownChains is the own chain under each of its names: up to the RENAME by which
+// it left one, whole under the name it has, which comes last.
+func (t *tx) ownChains() (all []proto.GiveAccountRequest, err error) {
+	me, err := t.identity()
+	if err != nil {
+		return nil, err
+	}
+	chain, _, err := t.chain(me.Account)
+	if err != nil {
+		return nil, err
+	}
+	links, err := t.links(me.Account)
+	if err != nil || len(links) == 0 {
+		return nil, err
+	}
+	names, err := t.ownNames()
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names[1:] {
+		r, err := t.nameRecord(name)
+		if err != nil {
+			return nil, err
+		}
+		for _, left := range slices.Backward(chain.Renames()) {
+			if left.From == r.Index {
+				all = append(all, proto.GiveAccountRequest{Handle: name, Links: links[:left.Link+1]})
+				break
+			}
+		}
+	}
+	return append(all, proto.GiveAccountRequest{Handle: me.Handle, Links: links}), nil
+}
+
 // tellRenaming is how long a device says that another one changed the name.
 const tellRenaming = 14 * 24 * time.Hour
 

@@ -209,7 +209,11 @@ func (s *Service) allDone(ctx context.Context) (bool, error) {
 		}
 	}
 	named, err := s.countNames(ctx)
-	return len(ids) >= named, err
+	if err != nil {
+		return false, err
+	}
+	left, err := s.Store.LeftNames(ctx)
+	return len(ids)+left >= named, err
 }
 
 // countNames counts the names in the log.
@@ -361,7 +365,17 @@ func (s *Service) giveAccount(ctx context.Context, r *proto.GiveAccountRequest, 
 	if err != nil {
 		return err
 	}
-	first, err := s.firstName(ctx, x)
+	if after.Left(x) { // links and account are given with the name it has now
+		if err := s.Store.GiveBackValues(ctx, values, taken); err != nil {
+			return nil, err
+		}
+		return &proto.Empty{}, s.Store.GiveBackLeft(ctx, s.lookup(r.Handle), id, store.DayOf(s.Clock.Now()))
+	}
+	joined := x
+	if all := after.Renames(); len(all) > 0 {
+		joined = all[0].From
+	}
+	first, err := s.firstName(ctx, joined)
 	if err != nil {
 		return err
 	}
@@ -372,6 +386,9 @@ func (s *Service) giveAccount(ctx context.Context, r *proto.GiveAccountRequest, 
 		}
 	}
 	a := store.Account{ID: id, Lookup: s.lookup(r.Handle), Handle: s.Key.Seal("handle", id[:], []byte(r.Handle)), Admin: first}
+	if err := s.Store.GiveBackRename(ctx, a, store.DayOf(s.Clock.Now())); err != nil && !errors.Is(err, proto.NoAccount) {
+		return nil, err
+	}
 	if err := s.Store.GiveBackAccount(ctx, a, r.Links, values, taken, gone); err != nil {
 		return err
 	}

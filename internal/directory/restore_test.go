@@ -320,3 +320,55 @@ func TestOwnLabelsOfARestoredServer(t *testing.T) {
 	}
 	now.join("bob") // the log goes on
 }
+
+// Names that changed on the lost day are given back, whatever comes first, also
+// of an account that the backup has under the old name, and of the admin.
+func TestRenamingsAreGivenBack(t *testing.T) {
+	for what, backup := range map[string]int{"nothing of the account": 1, "the account under its old name": 2} {
+		for _, leftFirst := range []bool{true, false} {
+			w := newWorld(t)
+			alice := w.join("alice")
+			session, _ := w.open(alice, alice.device)
+			w.renamed(alice, session, "alice", "alice.w")
+			kept := w.kept()
+			now, released := w.restored(backup)
+			if err := now.giveLog(kept); err != nil {
+				t.Fatal(err)
+			}
+			if backup == 2 {
+				if err := now.giveAccount("alice", alice.links[:1]); err != nil {
+					t.Fatal(err)
+				}
+			}
+			wantCode(t, "a renaming that does not end there", now.giveAccount("alice", append(alice.links[:2:2], alice.links[1])), proto.BadChain)
+			give := []func() error{
+				func() error { return now.giveAccount("alice", alice.links) },
+				func() error { return now.giveAccount("alice.w", alice.links) },
+			}
+			if !leftFirst {
+				give[0], give[1] = give[1], give[0]
+			}
+			for range 2 {
+				for _, g := range give {
+					if err := g(); err != nil {
+						t.Fatalf("%s, left first %v: %v", what, leftFirst, err)
+					}
+				}
+			}
+			if !now.done(alice) || *released != 1 {
+				t.Errorf("%s, left first %v: everybody is done and it still waits", what, leftFirst)
+			}
+			session, admin := now.open(alice, alice.device)
+			now.lookupIs(session, "alice.w", alice)
+			now.lookupIs(session, "alice", alice)
+			if a, err := now.store.Account(t.Context(), alice.account()); err != nil || a.Lookup != now.lookup("alice.w") {
+				t.Errorf("%s, left first %v: found by another name, %v", what, leftFirst, err)
+			}
+			if n := now.nameLeft(alice, session, "alice"); !n.Last().Chain.Left(n.Index) || !admin {
+				t.Errorf("%s, left first %v: the old name is not left, or the first is no admin", what, leftFirst)
+			}
+			now.renamed(alice, session, "alice.w", "alice")
+			now.checkNames(t)
+		}
+	}
+}

@@ -31,15 +31,19 @@ type Restores interface {
 	// LeftNames counts the lookups that accounts left.
 	LeftNames(ctx context.Context) (int, error)
 
-	// GiveBackRename is Rename of an account that had that name before the
-	// backup was put back, with the number of links that it has by then: links
-	// and values are given back by GiveBackAccount. name_taken.
+	// GiveBackRename is Rename of an account that the backup has under an older
+	// name, without links and values: GiveBackAccount gives those. no_account,
+	// name_taken.
 	GiveBackRename(ctx context.Context, a Account, today Day) error
 
 	// BeginLog begins a log of this name: it stores that as SettingLog, takes the
 	// epochs away and makes all values pending, for the new log to take them in;
 	// those of a kind belong to the old one and are deleted.
 	BeginLog(ctx context.Context, name string, without uint8) error
+
+	// GiveBackLeft keeps a lookup for the account that left it. One that an
+	// account has, or that was left already, stays as it is.
+	GiveBackLeft(ctx context.Context, lookup proto.Hash, id proto.AccountID, today Day) error
 
 	// GiveBackValues stores values, of no account, that are missing; they stand
 	// in the epochs given.

@@ -70,6 +70,15 @@ func (s *Store) GiveBackRename(_ context.Context, a store.Account, today store.D
 	return s.rename(there, &a, today)
 }
 
+// GiveBackLeft implements store.Restores.
+func (s *Store) GiveBackLeft(_ context.Context, lookup proto.Hash, id proto.AccountID, today store.Day) error {
+	defer s.lock()()
+	if _, left := s.left[lookup]; !left && !s.taken(lookup) {
+		s.left[lookup] = leftName{id, today}
+	}
+	return nil
+}
+
 // LeftName implements store.Names.
 func (s *Store) LeftName(_ context.Context, lookup proto.Hash) (proto.AccountID, error) {
 	defer s.lock()()

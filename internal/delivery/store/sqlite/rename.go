@@ -68,6 +68,16 @@ func (s *Store) GiveBackRename(ctx context.Context, a store.Account, today store
 	})
 }
 
+// GiveBackLeft implements store.Restores.
+func (s *Store) GiveBackLeft(ctx context.Context, lookup proto.Hash, id proto.AccountID, today store.Day) error {
+	return s.writer.submit(ctx, 200, func(t *tx) error {
+		if _, has, err := loadAccount(t, "lookup", lookup); has || err != nil {
+			return err
+		}
+		return t.run("INSERT INTO left_name (lookup, account, day) VALUES ($1, $2, $3) ON CONFLICT (lookup) DO NOTHING", lookup, id, uint64(today))
+	})
+}
+
 // loadLeft finds the account that left a lookup.
 func loadLeft(q querier, lookup proto.Hash) (id proto.AccountID, found bool, err error) {
 	found, err = one(q, []any{&id}, "SELECT account FROM left_name WHERE lookup = $1", lookup)

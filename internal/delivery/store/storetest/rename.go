@@ -81,6 +81,19 @@ func testGiveBackRename(w *World, third, taken proto.Hash) {
 	if n, err := w.Store.LeftNames(w.Ctx); err != nil || n != 2 {
 		w.T.Errorf("%d names are left, %v", n, err)
 	}
+	for range 2 {
+		w.Must(w.Store.GiveBackLeft(w.Ctx, proto.Hash{9}, a.ID, 8))
+		w.Must(w.Store.GiveBackLeft(w.Ctx, taken, a.ID, 8)) // somebody has it
+		w.Must(w.Store.GiveBackLeft(w.Ctx, proto.Hash{1}, proto.AccountID{6}, 8))
+	}
+	if id, err := w.Store.LeftName(w.Ctx, proto.Hash{9}); err != nil || id != a.ID {
+		w.T.Errorf("left by %x, %v", id[:1], err)
+	}
+	if id, err := w.Store.LeftName(w.Ctx, proto.Hash{1}); err != nil || id != a.ID {
+		w.T.Errorf("a name left by %x is kept for another account, %v", id[:1], err)
+	}
+	_, err := w.Store.LeftName(w.Ctx, taken)
+	w.Refused(err, proto.NoAccount)
 	given := store.Account{ID: proto.AccountID{5}, Lookup: proto.Hash{1}}
 	w.Refused(w.Store.GiveBackAccount(w.Ctx, given, [][]byte{{5}}, nil, nil, nil), proto.NameTaken)
 }
