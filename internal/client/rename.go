@@ -171,7 +171,6 @@ func (t *tx) takeLeft(a proto.AccountID, k logKeys, got, left *proto.ChainProofR
 	if err != nil {
 		return err
 	}
-	before := n.Last()
 	shown, err := t.checkLogged(k, got)
 	if err != nil {
 		return err
@@ -180,16 +179,24 @@ func (t *tx) takeLeft(a proto.AccountID, k logKeys, got, left *proto.ChainProofR
 	if err != nil {
 		return falseName(got, err)
 	}
-	i, ok := now.Find(kt.AccountID(a))
-	if !ok || before.Account() != kt.AccountID(a) || !before.Chain.Left(leaf.Index) ||
-		now.Holders[i].Chain.Left(shown.Index) || !begins(now.Holders[i].Links, before.Links) {
+	if !leads(a, &n, &now) {
 		return otherName(left.Handle, got.Handle)
 	}
 	return nil
 }
 
-func begins(links, with [][]byte) bool {
-	return len(links) >= len(with) && slices.EqualFunc(links[:len(with)], with, bytes.Equal)
+// leads tells whether an account went by its own links from one name to another:
+// it has left the first, has the second, and the chain under
+// that goes on from the one under the first.
+func leads(a proto.AccountID, from, to *kt.Name) bool {
+	i, ok := to.Find(kt.AccountID(a))
+	before := from.Last()
+	if !ok || before.Account() != kt.AccountID(a) || !before.Chain.Left(from.Index) {
+		return false
+	}
+	now := &to.Holders[i]
+	return !now.Chain.Left(to.Index) && len(now.Links) >= len(before.Links) &&
+		slices.EqualFunc(now.Links[:len(before.Links)], before.Links, bytes.Equal)
 }
 
 // fetchLeft brings up to date what the log says of a name that an account left.
