@@ -367,9 +367,9 @@ func (s *Service) giveAccount(ctx context.Context, r *proto.GiveAccountRequest, 
 	}
 	if after.Left(x) { // links and account are given with the name it has now
 		if err := s.Store.GiveBackValues(ctx, values, taken); err != nil {
-			return nil, err
+			return err
 		}
-		return &proto.Empty{}, s.Store.GiveBackLeft(ctx, s.lookup(r.Handle), id, store.DayOf(s.Clock.Now()))
+		return s.Store.GiveBackLeft(ctx, s.lookup(r.Handle), id, store.DayOf(s.Clock.Now()))
 	}
 	joined := x
 	if all := after.Renames(); len(all) > 0 {
@@ -387,7 +387,7 @@ func (s *Service) giveAccount(ctx context.Context, r *proto.GiveAccountRequest, 
 	}
 	a := store.Account{ID: id, Lookup: s.lookup(r.Handle), Handle: s.Key.Seal("handle", id[:], []byte(r.Handle)), Admin: first}
 	if err := s.Store.GiveBackRename(ctx, a, store.DayOf(s.Clock.Now())); err != nil && !errors.Is(err, proto.NoAccount) {
-		return nil, err
+		return err
 	}
 	if err := s.Store.GiveBackAccount(ctx, a, r.Links, values, taken, gone); err != nil {
 		return err
