@@ -5,8 +5,10 @@
 //
 // "any" as a third word lets it be of any size, for cores nobody downloads.
 //
-// It takes out of the core what only serves to say where it failed, compresses it and copies the script of the Go toolchain that starts
-// it, and refuses a core that has grown too large for a browser.
+// It takes out of the core what only serves to say where it failed, writes what is
+// left so that it compresses well, compresses it, copies the script of the Go
+// toolchain that starts it, and refuses a core that has grown too large for a
+// browser.
 package main
 
 import (
@@ -45,6 +47,9 @@ func pack(core, dir string, anySize bool) error {
 		return err
 	}
 	if raw, err = strip(raw); err != nil {
+		return err
+	}
+	if raw, err = shorten(raw); err != nil {
 		return err
 	}
 	if err := start(dir); err != nil {

@@ -110,8 +110,15 @@ func TestStrippedProgramsRun(t *testing.T) {
 		}
 		return string(out)
 	}
-	if got, want := run(write("less.wasm", after)), run(whole); got != want || !strings.Contains(want, "[one three two] 9") {
-		t.Errorf("stripped it prints %q, else %q", got, want)
+	short, err := shorten(after)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n, m := bytes.Count(after, leave), bytes.Count(short, leave); m < 1000+n {
+		t.Errorf("of the calls %d return on the spot", m-n)
+	}
+	if got, want := run(write("less.wasm", short)), run(whole); got != want || !strings.Contains(want, "[one three two] 9") {
+		t.Errorf("packed it prints %q, else %q", got, want)
 	}
 }
 
@@ -125,6 +132,9 @@ func TestStripRefusesWhatItDoesNotKnow(t *testing.T) {
 	} {
 		if _, err := strip(b); err == nil {
 			t.Errorf("%s is taken for a program", name)
+		}
+		if _, err := shorten(b); err == nil {
+			t.Errorf("%s is taken for code", name)
 		}
 	}
 }
