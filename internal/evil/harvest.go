@@ -87,6 +87,12 @@ var tried = map[string]way{
 	"lookup": {proto.Lookup, func(_ *stranger, name string) proto.Message {
 		return &proto.LookupRequest{Session: proto.New[proto.SessionID](), Handle: name}
 	}},
+	"chain_proof": {proto.ChainProof, func(_ *stranger, name string) proto.Message {
+		return &proto.ChainProofRequest{Session: proto.New[proto.SessionID](), Handle: name}
+	}},
+	"rename": {proto.Rename, func(s *stranger, name string) proto.Message {
+		return &proto.RenameRequest{Session: proto.New[proto.SessionID](), Handle: name, Link: s.links[0]}
+	}},
 	"register": {proto.Register, func(s *stranger, name string) proto.Message {
 		return &proto.RegisterRequest{Invite: proto.New[proto.Token](), Handle: name, Links: s.links}
 	}},
@@ -166,7 +172,7 @@ type times struct {
 // timing asks for names, without an account, and compares how long the answers
 // take. In the long run a million names are tried.
 func timing(s *Stage) Facts {
-	t := trial{There: 500, Not: 4_000, Largest: 100 * time.Microsecond, Planted: 25 * time.Microsecond}
+	t := trial{There: 500, Not: 6_000, Largest: 100 * time.Microsecond, Planted: 25 * time.Microsecond}
 	if s.Long && !s.Weak() {
 		t = trial{There: 20_000, Not: 980_000, Wire: 40_000, Largest: 2 * time.Microsecond, Planted: time.Microsecond}
 	}
@@ -235,11 +241,11 @@ func timeNames(ctx context.Context, o *Operator, t trial) (any, error) {
 	if out.Wire, err = wire.all(ctx, there, not[:t.Wire]); err != nil {
 		return nil, err
 	}
-	h, end, err := o.beside(ctx)
+	h, db, err := o.beside(ctx)
 	if err != nil {
 		return nil, err
 	}
-	defer end()
+	defer db.Close()
 	beside := &asker{stranger: who, ask: besideIt(h)}
 	if out.Beside, err = beside.all(ctx, there, not); err != nil {
 		return nil, err
@@ -369,7 +375,7 @@ func (wallClock) Now() time.Time { return time.Now() }
 
 // beside stops the server and puts its parts together anew, on its folder and
 // without a network, as package serve does.
-func (o *Operator) beside(ctx context.Context) (*httpapi.Handler, func() error, error) {
+func (o *Operator) beside(ctx context.Context) (*httpapi.Handler, *sqlite.Store, error) {
 	o.mu.Lock()
 	h := o.houses[0]
 	o.stopped = true
@@ -394,5 +400,5 @@ func (o *Operator) beside(ctx context.Context) (*httpapi.Handler, func() error, 
 	if err != nil {
 		return nil, nil, errors.Join(err, db.Close())
 	}
-	return httpapi.NewHandler(httpapi.Config{Directory: a, Delivery: d, Sessions: sessions, Clock: wallClock{}}), db.Close, nil
+	return httpapi.NewHandler(httpapi.Config{Directory: a, Delivery: d, Sessions: sessions, Clock: wallClock{}}), db, nil
 }
