@@ -3,7 +3,6 @@ package client
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -258,7 +257,7 @@ func (c *Client) importKeptPart(ctx context.Context, name string, conv proto.Con
 	}
 	o := historyOffer{Conversation: conv, First: p.First, Last: p.Last, Ref: p.Ref}
 	a, failed := c.fetchKept(ctx, &o, ref)
-	if errors.Is(failed, ErrUnreachable) || ctx.Err() != nil {
+	if notNow(failed) || ctx.Err() != nil {
 		return failed
 	}
 	if failed == nil {

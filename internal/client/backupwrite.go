@@ -66,6 +66,11 @@ var carried = []string{"verified/", "strict", nameIsNewKey, stampPrefix, policie
 // BackUp writes the account's backup if it is due. What hinders it is done by
 // a later one.
 func (c *Client) BackUp(ctx context.Context) error {
+	done, err := c.backup.take(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
 	due, err := c.backupDue(ctx)
 	if err != nil || !due {
 		return err

@@ -35,8 +35,21 @@ type Client struct {
 
 	givePage int // bytes of the log that one request gives back
 
-	// jobs holds one value while jobs are done: who waits finds them done.
-	jobs chan struct{}
+	jobs   turn // of doing them: who waited finds them done
+	backup turn // of writing it: the one with the newest key comes last
+}
+
+// turn makes what spans requests one at a time within this program.
+type turn chan struct{}
+
+// take waits for its turn, which done ends.
+func (t turn) take(ctx context.Context) (done func(), err error) {
+	select {
+	case t <- struct{}{}:
+		return func() { <-t }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 // newClient returns a client without identity; Join, Link and Open give it one.
@@ -60,7 +73,7 @@ func newClient(cfg Config, server ServerRef) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{cfg: cfg, server: server, net: net, givePage: proto.GiveLogPage, jobs: make(chan struct{}, 1)}
+	c := &Client{cfg: cfg, server: server, net: net, givePage: proto.GiveLogPage, jobs: make(turn, 1), backup: make(turn, 1)}
 	c.forget()
 	return c, nil
 }

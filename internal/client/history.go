@@ -314,7 +314,7 @@ func (c *Client) importHistory(ctx context.Context) error {
 // for later.
 func (c *Client) importPart(ctx context.Context, o *historyOffer) error {
 	a, err := c.fetchArchive(ctx, o)
-	if errors.Is(err, ErrUnreachable) || ctx.Err() != nil || refused(err) && !errors.Is(err, proto.NoBlob) {
+	if notNow(err) || ctx.Err() != nil {
 		return err
 	}
 	if err == nil {
@@ -336,6 +336,11 @@ func (c *Client) importPart(ctx context.Context, o *historyOffer) error {
 		}
 		return nil
 	})
+}
+
+// notNow tells of an archive that the server may give another time.
+func notNow(err error) bool {
+	return errors.Is(err, ErrUnreachable) || refused(err) && !errors.Is(err, proto.NoBlob)
 }
 
 // receipts lists what stamp keys are needed for.

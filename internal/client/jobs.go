@@ -71,14 +71,13 @@ func (t *tx) jobs() ([]job, error) {
 // runJobs does what this device has promised. What cannot be done now stays.
 // The error is of the first job that failed.
 func (c *Client) runJobs(ctx context.Context) error {
-	select {
-	case c.jobs <- struct{}{}:
-		defer func() { <-c.jobs }()
-	case <-ctx.Done():
-		return ctx.Err()
+	done, err := c.jobs.take(ctx)
+	if err != nil {
+		return err
 	}
+	defer done()
 	var list []job
-	err := c.step(ctx, func(t *tx) (err error) {
+	err = c.step(ctx, func(t *tx) (err error) {
 		list, err = t.jobs()
 		return err
 	})

@@ -102,7 +102,7 @@ func (c *Client) NewRecoveryKey(ctx context.Context) (text string, err error) {
 	if err != nil {
 		return "", err
 	}
-	if err := c.writeBackup(ctx, true); err != nil {
+	if err := c.backUpNow(ctx); err != nil {
 		c.cfg.Log.Warn("the backup for the new recovery key is made later", "why", err)
 	}
 	if err := c.shareSealingKey(ctx); err != nil {
@@ -118,4 +118,14 @@ func ParseRecoveryKey(text string) (kt.RecoveryKey, error) { return kt.ParseReco
 func ownSealingKey(r kt.RecoveryKey) (func(*wire.Codec), error) {
 	k, err := sealingKeyOf(r)
 	return k.wire, err
+}
+
+// backUpNow writes the backup whoever makes them, after one that is being written.
+func (c *Client) backUpNow(ctx context.Context) error {
+	done, err := c.backup.take(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	return c.writeBackup(ctx, true)
 }

@@ -57,6 +57,9 @@ func (n *news) take() client.Change {
 	return ch
 }
 
+// again is how long after a failure of the store changes are told again.
+const again = time.Second
+
 // report tells interfaces what changed, until ctx ends.
 func (c *Core) report(ctx context.Context, device *client.Client) {
 	for {
@@ -68,29 +71,22 @@ func (c *Core) report(ctx context.Context, device *client.Client) {
 		if (client.SystemClock{}).Sleep(ctx, gather) != nil {
 			return
 		}
-		c.tell(ctx, device, c.news.take())
+		if !c.tell(ctx, device, c.news.take()) && (client.SystemClock{}).Sleep(ctx, again) != nil {
+			return
+		}
 	}
 }
 
-func (c *Core) tell(ctx context.Context, device *client.Client, ch client.Change) {
+// tell tells interfaces what changed. What cannot be read now is noted anew; it
+// tells whether all was told.
+func (c *Core) tell(ctx context.Context, device *client.Client, ch client.Change) bool {
+	var left client.Change
 	if ch.Everything {
-		c.tellAll(ctx, device)
+		left.Everything = c.tellAll(ctx, device) != nil
 	}
 	for _, one := range ch.Chats {
-		info, err := device.ChatInfo(ctx, one.Chat)
-		if errors.Is(err, client.ErrUnknownChat) { // of the own devices, or gone
-			c.event("chats", &ChatsEvent{Gone: []string{one.Chat}})
-			continue
-		}
-		if err != nil {
-			continue
-		}
-		chat := c.chatOf(ctx, device, info)
-		c.event("chats", &ChatsEvent{Chats: []Chat{chat}})
-		c.event("messages", &MessagesEvent{Chat: chat.ID, Seqs: numbers(one.Seqs)})
-		c.tellNew(ctx, device, chat, one.New)
-		if info.Stopped != "" {
-			c.raise(Alarm{Chat: chat.ID, Reason: say(info.Stopped), Fix: say("compare with the other members by another way, and talk to the server's operator")})
+		if c.tellChat(ctx, device, one) != nil {
+			left.Chats = append(left.Chats, one)
 		}
 	}
 	if ch.People {
@@ -98,18 +94,42 @@ func (c *Core) tell(ctx context.Context, device *client.Client, ch client.Change
 		c.event("devices", &Empty{})
 	}
 	if ch.Settings {
-		if values, err := device.Settings(ctx); err == nil {
+		values, err := device.Settings(ctx)
+		if left.Settings = err != nil; err == nil {
 			c.event("settings", &Settings{Values: ownSettings(values)})
 		}
 	}
 	c.updateOutbox(ctx, device)
+	if !left.Everything && len(left.Chats) == 0 && !left.Settings {
+		return true
+	}
+	c.news.note(left)
+	return false
+}
+
+func (c *Core) tellChat(ctx context.Context, device *client.Client, one client.ChatChange) error {
+	info, err := device.ChatInfo(ctx, one.Chat)
+	if errors.Is(err, client.ErrUnknownChat) { // of the own devices, or gone
+		c.event("chats", &ChatsEvent{Gone: []string{one.Chat}})
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	chat := c.chatOf(ctx, device, info)
+	c.event("chats", &ChatsEvent{Chats: []Chat{chat}})
+	c.event("messages", &MessagesEvent{Chat: chat.ID, Seqs: numbers(one.Seqs)})
+	if info.Stopped != "" {
+		c.raise(Alarm{Chat: chat.ID, Reason: say(info.Stopped), Fix: say("compare with the other members by another way, and talk to the server's operator")})
+	}
+	return c.tellNew(ctx, device, chat, one.New)
 }
 
 // tellAll tells of every chat, when it is not known what changed.
-func (c *Core) tellAll(ctx context.Context, device *client.Client) {
+func (c *Core) tellAll(ctx context.Context, device *client.Client) error {
 	all, err := device.Overview(ctx)
 	if err != nil {
-		return
+		return err
 	}
 	var e ChatsEvent
 	for _, info := range all {
@@ -118,22 +138,24 @@ func (c *Core) tellAll(ctx context.Context, device *client.Client) {
 	}
 	c.event("chats", &e)
 	c.event("people", &Empty{})
+	return nil
 }
 
 // tellNew tells of messages that came from others and were not read elsewhere.
-func (c *Core) tellNew(ctx context.Context, device *client.Client, chat Chat, seqs []uint64) {
+func (c *Core) tellNew(ctx context.Context, device *client.Client, chat Chat, seqs []uint64) error {
 	if len(seqs) == 0 || len(seqs) > maxTold {
-		return
+		return nil
 	}
 	lines, err := device.LinesAt(ctx, chat.ID, seqs)
 	if err != nil {
-		return
+		return err
 	}
 	for i := range lines {
 		if m := messageOf(chat.ID, &lines[i]); !m.Own && m.Seq > chat.Read && m.Kind != MessageGone && m.Kind != MessageUnreadable {
 			c.event("message", &NewMessageEvent{Message: m, Chat: chat})
 		}
 	}
+	return nil
 }
 
 // raise keeps an alarm and tells interfaces, once.

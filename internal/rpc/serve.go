@@ -110,6 +110,9 @@ func (k *Call) run(m method, payload []byte) {
 		k.cancel()
 	}()
 	answer, err := m.run(k.session.core, k, payload)
+	if err != nil && k.Ctx.Err() != nil {
+		err = k.Ctx.Err() // whatever it came out as on the way up
+	}
 	if err != nil {
 		k.fail(err)
 		return

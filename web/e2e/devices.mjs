@@ -1,6 +1,6 @@
 // A second device is linked by its code and sees what was said; a voice note is
 // recorded and played; the second device is revoked.
-import { World, join_, out, sizes, steps } from './lib.mjs';
+import { World, join_, sizes, steps } from './lib.mjs';
 
 const w = await World.begin();
 let failed = null;
@@ -65,8 +65,7 @@ try {
   ]);
 } catch (e) {
   failed = e;
-  await alice.screenshot({ path: out + 'devices-alice.png' }).catch(() => undefined);
-  await phone.screenshot({ path: out + 'devices-phone.png' }).catch(() => undefined);
+  await w.failed('devices', { alice, phone });
 } finally {
   await w.end();
 }

@@ -125,14 +125,16 @@ export class World {
       ...over,
     });
     context.on('request', (q) => /^(http|ws)/.test(q.url()) && this.asked.add(new URL(q.url()).origin));
-    const page = await context.newPage();
-    page.complaints = [];
-    page.on('pageerror', (e) => page.complaints.push(`error: ${e.message}`));
-    page.on('console', (m) => {
-      if (m.type() === 'error') page.complaints.push(m.text());
-    });
-    page.setDefaultTimeout(45_000);
-    return page;
+    return watch(await context.newPage());
+  }
+
+  /** What there is to see when a run failed: pictures, and what the pages said meanwhile. */
+  async failed(name, pages) {
+    for (const [who, page] of Object.entries(pages)) {
+      if (!page) continue;
+      await page.screenshot({ path: out + `${name}-${who}.png`, timeout: 5000 }).catch(() => undefined);
+      console.error(`${who} at ${page.url()}`, page.complaints ?? '', page.notices ?? '');
+    }
   }
 
   async end() {
@@ -141,6 +143,26 @@ export class World {
     for (const p of this.#processes) p.kill();
     rmSync(this.dir, { recursive: true, force: true });
   }
+}
+
+/** Keeps what a page complains of, and the notices that pass. */
+export async function watch(page) {
+  page.complaints = [];
+  page.notices = [];
+  page.on('pageerror', (e) => page.complaints.push(`error: ${e.message}`));
+  page.on('console', (m) => {
+    if (m.type() === 'error') page.complaints.push(m.text());
+    if (m.text().startsWith('notice: ')) page.notices.push(m.text().slice(8));
+  });
+  page.setDefaultTimeout(45_000);
+  await page.addInitScript(() => {
+    new MutationObserver((all) => {
+      for (const { addedNodes } of all)
+        for (const n of addedNodes)
+          if (n instanceof Element && n.matches('.toast')) console.info('notice: ' + n.textContent.trim());
+    }).observe(document, { childList: true, subtree: true });
+  });
+  return page;
 }
 
 /** Joins in a page that stands at the name: name, recovery key, check of two groups. */

@@ -283,10 +283,7 @@ try {
     ],
   ]);
 } catch (e) {
-  for (const [name, page] of Object.entries({ ada, bob })) {
-    await page?.screenshot({ path: join(out, `people-${name}.png`) }).catch(() => undefined);
-    console.error(name, page?.url(), page?.complaints);
-  }
+  await world.failed('people', { ada, bob });
   throw e;
 } finally {
   await world.end();

@@ -3,7 +3,7 @@
 // group with roles, replies, reactions, edits, files, drafts, search, revoking.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { World, assert, join_, out, sizes, steps } from './lib.mjs';
+import { World, assert, join_, sizes, steps } from './lib.mjs';
 
 const w = await World.begin();
 let failed = null;
@@ -206,8 +206,7 @@ try {
   }
 } catch (e) {
   failed = e;
-  await alice.screenshot({ path: out + 'talk-alice.png' }).catch(() => undefined);
-  await carol.screenshot({ path: out + 'talk-carol.png' }).catch(() => undefined);
+  await w.failed('talk', { alice, carol });
 } finally {
   await w.end();
 }

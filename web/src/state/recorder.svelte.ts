@@ -20,7 +20,8 @@ export class Recorder {
     const mimeType = types.find((x) => MediaRecorder.isTypeSupported(x));
     const media = new MediaRecorder(stream, { ...(mimeType && { mimeType }), audioBitsPerSecond: 32_000 });
     this.#parts = [];
-    media.ondataavailable = (e) => this.#parts.push(e.data);
+    const parts = this.#parts;
+    media.ondataavailable = (e) => parts.push(e.data);
     media.start(1000);
     this.#media = media;
     this.#began = performance.now();
@@ -35,15 +36,18 @@ export class Recorder {
   /** Ends and gives the note with its length in ms. */
   async end(): Promise<{ file: File; length: number }> {
     const media = this.#media!;
+    const parts = this.#parts;
     const length = Math.min(longest, Math.round(performance.now() - this.#began));
-    await new Promise<void>((resolve) => {
-      media.onstop = () => resolve();
-      media.stop();
-    });
+    // A microphone that was taken away has stopped it already.
+    if (media.state !== 'inactive')
+      await new Promise<void>((resolve) => {
+        media.onstop = () => resolve();
+        media.stop();
+      });
     this.#release();
     const type = media.mimeType.split(';')[0] || 'audio/webm';
     const name = `voice.${type.split('/')[1] ?? 'webm'}`;
-    return { file: new File(this.#parts, name, { type }), length: Math.max(1, length) };
+    return { file: new File(parts, name, { type }), length: Math.max(1, length) };
   }
 
   /** Ends and keeps nothing. */
