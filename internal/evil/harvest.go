@@ -82,7 +82,7 @@ type way struct {
 	With   func(s *stranger, name string) proto.Message
 }
 
-// tried are all of them. The chain a stranger brings is its own, well signed.
+// tried are all of them, those too that ask for a session first. The chain a stranger brings is its own, well signed.
 var tried = map[string]way{
 	"lookup": {proto.Lookup, func(_ *stranger, name string) proto.Message {
 		return &proto.LookupRequest{Session: proto.New[proto.SessionID](), Handle: name}
@@ -92,6 +92,9 @@ var tried = map[string]way{
 	}},
 	"rename": {proto.Rename, func(s *stranger, name string) proto.Message {
 		return &proto.RenameRequest{Session: proto.New[proto.SessionID](), Handle: name, Link: s.links[0]}
+	}},
+	"name_place": {proto.NamePlace, func(_ *stranger, name string) proto.Message {
+		return &proto.NamePlaceRequest{Session: proto.New[proto.SessionID](), Handle: name}
 	}},
 	"register": {proto.Register, func(s *stranger, name string) proto.Message {
 		return &proto.RegisterRequest{Invite: proto.New[proto.Token](), Handle: name, Links: s.links}
