@@ -18,20 +18,23 @@ const (
 
 const noFact = ^uint32(0)
 
-// facts is the part of the memory that holds them, and which of its bytes are
-// for somebody: equal facts are there once.
+// facts is the part of the memory that holds them. Those that are needed are
+// written anew, in the order of the functions and without what lay between them:
+// equal ones are there once.
 type facts struct {
-	m           memory
-	begin       int
-	kept, taken []bool
+	m          memory
+	begin, end int
+	out        []byte
+	moved      map[uint32]uint32 // from where one was to where it is in out
 }
 
 // Words of runtime.moduledata, which begins with the function table's address,
-// then its names'.
+// then its names'; facts lie between two of them.
 const (
-	namesWord  = 1
-	factsWord  = 40
-	moduleSize = 42 * 8
+	namesWord    = 1
+	factsWord    = 40
+	factsEndWord = 41
+	moduleSize   = 42 * 8
 )
 
 // readFacts finds the facts by the one description of the module whose function
@@ -43,22 +46,21 @@ func (m memory) readFacts(table int) (*facts, error) {
 		if m.word(at) != table || m.word(at+8*namesWord) != names {
 			continue
 		}
-		begin := m.word(at + 8*factsWord)
-		if found != nil || begin <= 0 || begin >= len(m) {
+		begin, end := m.word(at+8*factsWord), m.word(at+8*factsEndWord)
+		if found != nil || begin <= table || end < begin || end > len(m) {
 			return nil, errLayout
 		}
-		found = &facts{m: m, begin: begin}
+		found = &facts{m: m, begin: begin, end: end, moved: map[uint32]uint32{}}
 	}
 	if found == nil {
 		return nil, errLayout
 	}
-	found.kept, found.taken = make([]bool, len(m)-found.begin), make([]bool, len(m)-found.begin)
 	return found, nil
 }
 
-// strip takes from the function at f what only a printed stack needs. pcs and
-// lines are where the tables begin and end.
-func (x *facts) strip(f, pcs, lines int) error {
+// strip takes from the function at f what only a printed stack needs, and moves
+// the rest.
+func (x *facts) strip(f int) error {
 	m := x.m
 	tables, n := int(m.u32(f+28)), int(m[f+43])
 	if !m.within(f, 44+4*(tables+n)) {
@@ -71,79 +73,49 @@ func (x *facts) strip(f, pcs, lines int) error {
 			continue
 		}
 		at := x.begin + int(off)
-		if !m.within(at, 16) {
+		if at+1 > x.end || !m.within(at, 8) {
 			return errLayout
 		}
-		length, needed, err := 0, true, error(nil)
+		length := 0
 		switch kind {
 		case argsPointers, localsPointers: // count, bits each
 			length = 8 + int(m.u32(at))*((int(m.u32(at+4))+7)/8)
 		case stackObjects:
 			length = 8 + 16*m.word(at)
 		case openDefers: // two varints
-			length = 2 * binary.MaxVarintLen64
-		case inlineTree:
-			needed = false
-			length, err = m.inlined(f, tables, pcs, lines)
-		case argInfo:
-			needed = false
-			for length = 1; at+length < len(m) && m[at+length-1] != 0xff; length++ {
-			}
-		case argLiveInfo, wrapInfo: // some bytes that are hardly worth it
-			needed = false
+			length = min(2*binary.MaxVarintLen64, x.end-at)
+		case inlineTree, argInfo, argLiveInfo, wrapInfo:
+			m.put32(field, noFact)
+			continue
 		default:
 			return errLayout
 		}
-		if err != nil || !m.within(at, length) {
+		if !m.within(at, length) || at+length > x.end {
 			return errLayout
 		}
-		if needed {
-			mark(x.kept[off : int(off)+length])
-			continue
-		}
-		mark(x.taken[off : int(off)+length])
-		m.put32(field, noFact)
+		m.put32(field, x.move(off, length))
 	}
 	return nil
 }
 
-// inlined is the length of a function's tree of what was inlined: as many
-// entries as the table of it has.
-func (m memory) inlined(f, tables, pcs, lines int) (int, error) {
-	if tables <= inlineTable {
-		return 0, nil
+// move returns where the fact at off is now.
+func (x *facts) move(off uint32, length int) uint32 {
+	to, ok := x.moved[off]
+	if !ok {
+		x.out = append(x.out, make([]byte, -len(x.out)&7)...) // numbers of eight bytes
+		to = uint32(len(x.out))
+		x.moved[off] = to
+		x.out = append(x.out, x.m[x.begin+int(off):x.begin+int(off)+length]...)
 	}
-	off := int(m.u32(f + 44 + 4*inlineTable))
-	if off == 0 {
-		return 0, nil
-	}
-	if pcs+off >= lines {
-		return 0, errLayout
-	}
-	most, value := -1, -1
-	for b, first := m[pcs+off:lines], true; ; first = false {
-		v, n := binary.Uvarint(b)
-		if n <= 0 {
-			return 0, errLayout
-		}
-		if v == 0 && !first {
-			return 16 * (most + 1), nil
-		}
-		value += int(v>>1) ^ -int(v&1) // zigzag
-		most = max(most, value)
-		b = b[n:]
-		if _, n = binary.Uvarint(b); n <= 0 {
-			return 0, errLayout
-		}
-		b = b[n:]
-	}
+	return to
 }
 
-// clear takes out what no function needs any more.
-func (x *facts) clear() {
-	for i, taken := range x.taken {
-		if taken && !x.kept[i] {
-			x.m[x.begin+i] = 0
-		}
+// write puts the facts back, and zeros behind them.
+func (x *facts) write() error {
+	place := x.m[x.begin:x.end]
+	if len(x.out) > len(place) {
+		return errLayout
 	}
+	clear(place[copy(place, x.out):])
+	return nil
 }

@@ -11,7 +11,8 @@ import (
 // it came from, and the name of each function: a third of its data, and used only
 // to print where a program that fails did so. strip takes that out of the core.
 // What the runtime needs to run and to collect garbage stays, and of the names
-// those by which it knows functions. The addresses a failing core prints
+// those by which it knows functions; it is put together in the functions' order, so
+// that what belongs together has numbers that are alike. The addresses a failing core prints
 // lead to the lines with a core that was built from the same source and not
 // stripped. An offset of 0 says to the runtime that there is no table.
 
@@ -25,9 +26,7 @@ const (
 // needlessTables are those of a function's tables (pcdata) that only a printed
 // stack needs, or a signal that stops a goroutine anywhere, which WebAssembly has
 // not: UnsafePoint, InlTreeIndex, ArgLiveIndex of package internal/abi.
-var needlessTables = []int{0, inlineTable, 3}
-
-const inlineTable = 2
+var needlessTables = []int{0, 2, 3}
 
 // The runtime knows its own functions by how their names begin, and two of
 // package reflect, whose arguments it must find, by their whole names.
@@ -231,9 +230,9 @@ func (m memory) stripTable() error {
 	}
 	part := func(i int) int { return at + m.word(at+8+i*8) }
 	funcs, names, units, pcs, lines := m.word(at+8), part(3), part(4), part(6), part(7)
-	keep := make([]bool, lines-pcs)       // bytes of the tables that stay
-	keepName := make([]bool, units-names) // and of names
-	own := uint32(0)                      // the one name of the runtime's functions
+	tables := &tables{old: m[pcs:lines], out: []byte{0}, moved: map[uint32]uint32{}}
+	keepName := make([]bool, units-names)
+	own := uint32(0) // the one name of the runtime's functions
 	facts, err := m.readFacts(at)
 	if err != nil {
 		return err
@@ -261,23 +260,31 @@ func (m memory) stripTable() error {
 		for _, field := range []int{20, 24, 32, 36} { // files, lines, unit, first line
 			m.put32(f+field, 0)
 		}
-		if err := facts.strip(f, pcs, lines); err != nil {
+		if err := facts.strip(f); err != nil {
 			return err
 		}
-		if err := m.keepTables(f, pcs, keep); err != nil {
+		if err := m.stripTables(f, tables); err != nil {
 			return err
 		}
 	}
-	facts.clear()
 	clear(m[units:pcs]) // names of files
 	m.zeroUnless(names, keepName)
-	m.zeroUnless(pcs, keep)
-	return nil
+	if err := facts.write(); err != nil {
+		return err
+	}
+	return tables.write()
 }
 
-// keepTables marks the tables a function needs to run, and takes out what it
-// does not.
-func (m memory) keepTables(f, pcs int, keep []bool) error {
+// tables is where functions have their tables. Those that are needed are written
+// anew, in the order of the functions, equal ones once.
+type tables struct {
+	old, out []byte
+	moved    map[uint32]uint32 // from where one was to where it is in out
+}
+
+// stripTables takes out the tables that a function does not need to run, and moves
+// the others.
+func (m memory) stripTables(f int, t *tables) error {
 	count := int(m.u32(f + 28))
 	if !m.within(f, 44+4*count) {
 		return errLayout
@@ -287,23 +294,45 @@ func (m memory) keepTables(f, pcs int, keep []bool) error {
 			m.put32(f+44+4*i, 0)
 		}
 	}
-	offsets := []uint32{m.u32(f + 16)} // sizes of the stack
+	fields := []int{f + 16} // sizes of the stack
 	for i := range count {
-		offsets = append(offsets, m.u32(f+44+4*i))
+		fields = append(fields, f+44+4*i)
 	}
-	for _, o := range offsets {
-		if o == 0 {
-			continue
-		}
-		if int(o) >= len(keep) {
-			return errLayout
-		}
-		n, err := tableLength(m[pcs+int(o) : pcs+len(keep)])
+	for _, at := range fields {
+		to, err := t.move(m.u32(at))
 		if err != nil {
 			return err
 		}
-		mark(keep[o : int(o)+n])
+		m.put32(at, to)
 	}
+	return nil
+}
+
+// move returns where the table at off is now; 0 is none.
+func (t *tables) move(off uint32) (uint32, error) {
+	to, ok := t.moved[off]
+	if ok || off == 0 {
+		return to, nil
+	}
+	if int(off) >= len(t.old) {
+		return 0, errLayout
+	}
+	n, err := tableLength(t.old[off:])
+	if err != nil {
+		return 0, err
+	}
+	to = uint32(len(t.out))
+	t.moved[off] = to
+	t.out = append(t.out, t.old[off:int(off)+n]...)
+	return to, nil
+}
+
+// write puts the tables back, and zeros behind them.
+func (t *tables) write() error {
+	if len(t.out) > len(t.old) {
+		return errLayout
+	}
+	clear(t.old[copy(t.old, t.out):])
 	return nil
 }
 
