@@ -274,7 +274,7 @@ func (c *Client) storeProof(ctx context.Context, b []byte) (name string, kept bo
 		kind, suffix = "report", fmt.Sprintf("-%x.txt", sum[:4])
 	}
 	err = c.step(ctx, func(t *tx) error {
-		name, kept = fmt.Sprintf("%s-%s%s", kind, t.c.now().UTC().Format("20060102-150405"), suffix), true
+		name, kept = fmt.Sprintf("%s-%s%s", kind, t.c.now().UTC().Format(evidenceTime), suffix), true
 		all, err := t.list("evidence/", "", 0)
 		if err != nil {
 			return err

@@ -34,8 +34,10 @@ func (t *tx) change() (out Change) {
 		switch prefix {
 		case "msg", "gone", "event", "dud", "rcpt", "about", "out", "chat", "mem", "draft", "warn":
 			t.chatChange(chats, prefix, rest, v != nil)
-		case "chain", "verified", "name":
+		case "chain", "verified", "name", "label":
 			out.People = true
+		case "translog":
+			out.People = out.People || rest == "alarm"
 		case "setting":
 			out.Settings = true
 		}

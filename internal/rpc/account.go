@@ -3,7 +3,6 @@ package rpc
 import (
 	"context"
 	"errors"
-	"slices"
 	"strings"
 	"time"
 
@@ -58,14 +57,6 @@ func (c *Core) syncNow(k *Call, q *Empty) (*Status, error) {
 	return c.status(k, q)
 }
 
-func (c *Core) alarms(*Call, *Empty) (*AlarmList, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	l := new(AlarmList)
-	l.Alarms = slices.Clone(c.standing)
-	return l, nil
-}
-
 func (c *Core) inspectInvite(_ *Call, q *InviteText) (*InviteInfo, error) {
 	inv, err := c.invitation(q.Invite)
 	var other *Error
@@ -86,7 +77,12 @@ func (c *Core) makeInvite(k *Call, q *InviteRequest) (*Invite, error) {
 	if err != nil {
 		return nil, err
 	}
-	inv, err := device.Invite(k.Ctx, max(q.Uses, 1), time.Duration(orElse(q.Days, 7))*24*time.Hour)
+	expires := time.Duration(orElse(q.Days, 7)) * 24 * time.Hour
+	if q.Reset != "" {
+		inv, err := device.InviteReset(k.Ctx, bare(q.Reset), expires)
+		return &Invite{Link: inv.String(), Expires: millis(inv.Expires)}, err
+	}
+	inv, err := device.Invite(k.Ctx, max(q.Uses, 1), expires)
 	if err != nil {
 		return nil, err
 	}

@@ -40,7 +40,8 @@ type Core struct {
 	sync     SyncEvent
 	lastSync time.Time
 	revoked  bool
-	standing []Alarm
+	standing []Alarm // raised, of single conversations and of what failed
+	told     []Alarm // what interfaces were told
 }
 
 // NewCore opens the profile, if there is one, and keeps it up to date until ctx

@@ -297,6 +297,7 @@ func (v *NoteList) fields(c *codec) {
 func (v *InviteRequest) fields(c *codec) {
 	number(c, "uses", &v.Uses)
 	number(c, "days", &v.Days)
+	text(c, "reset?", &v.Reset)
 }
 
 func (v *Invite) fields(c *codec) {
@@ -326,6 +327,45 @@ func (v *Settings) fields(c *codec) {
 	entries(c, "values", &v.Values)
 }
 
+func (v *Strict) fields(c *codec) {
+	truth(c, "strict", &v.Strict)
+}
+
+func (v *Policy) fields(c *codec) {
+	number(c, "n", &v.N)
+	text(c, "hash", &v.Hash)
+	truth(c, "inForce", &v.InForce)
+	truth(c, "counts", &v.Counts)
+	texts(c, "witnesses", &v.Witnesses)
+	number(c, "fewest", &v.Fewest)
+	texts(c, "signers", &v.Signers)
+	number(c, "needed", &v.Needed)
+	list(c, "changes", &v.Changes)
+	maybe(c, "waits?", &v.Waits)
+}
+
+func (v *PolicyList) fields(c *codec) {
+	list(c, "policies", &v.Policies)
+}
+
+func (v *PolicyHash) fields(c *codec) {
+	text(c, "hash", &v.Hash)
+}
+
+func (v *Evidence) fields(c *codec) {
+	text(c, "name", &v.Name)
+	number(c, "size", &v.Size)
+	number(c, "time", &v.Time)
+}
+
+func (v *EvidenceList) fields(c *codec) {
+	list(c, "files", &v.Files)
+}
+
+func (v *EvidenceName) fields(c *codec) {
+	text(c, "name", &v.Name)
+}
+
 func (v *SyncEvent) fields(c *codec) {
 	truth(c, "online", &v.Online)
 	truth(c, "syncing", &v.Syncing)
@@ -352,6 +392,7 @@ func (v *Alarm) fields(c *codec) {
 	maybe(c, "reason?", &v.Reason)
 	maybe(c, "fix?", &v.Fix)
 	text(c, "evidence", &v.Evidence)
+	truth(c, "veto", &v.Veto)
 }
 
 func (v *AlarmList) fields(c *codec) {

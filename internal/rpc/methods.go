@@ -80,7 +80,14 @@ func init() {
 		"devices":        on((*Core).devices),
 		"devices.revoke": on((*Core).revoke),
 
-		"bundle.check": on((*Core).checkBundle),
+		"bundle.check":    on((*Core).checkBundle),
+		"veto":            on((*Core).veto),
+		"strict":          on((*Core).strict),
+		"strict.set":      on((*Core).setStrict),
+		"policies":        on((*Core).policies),
+		"policies.accept": on((*Core).acceptPolicy),
+		"evidence":        on((*Core).evidence),
+		"evidence.read":   on((*Core).readEvidence),
 
 		"settings":     on((*Core).settings),
 		"settings.set": on((*Core).setSettings),
@@ -98,6 +105,7 @@ var events = map[string]record{
 	"devices":  (*Empty)(nil),
 	"settings": (*Settings)(nil),
 	"alarm":    (*Alarm)(nil),
+	"alarms":   (*AlarmList)(nil),
 }
 
 // exchange is an event within a call and what the interface answers to it; the

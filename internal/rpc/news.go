@@ -92,6 +92,7 @@ func (c *Core) tell(ctx context.Context, device *client.Client, ch client.Change
 	if ch.People {
 		c.event("people", &Empty{})
 		c.event("devices", &Empty{})
+		c.tellAlarms(ctx, device)
 	}
 	if ch.Settings {
 		values, err := device.Settings(ctx)
@@ -138,6 +139,7 @@ func (c *Core) tellAll(ctx context.Context, device *client.Client) error {
 	}
 	c.event("chats", &e)
 	c.event("people", &Empty{})
+	c.tellAlarms(ctx, device)
 	return nil
 }
 

@@ -76,7 +76,7 @@ var spelled = map[string][]string{
 
 // wording are the functions whose results, and what they append, are sentences.
 var wording = []string{
-	"pendingWords", "pendingFix", "resetText", "twoLogs", "linkEvents", "*conversation.follows", "*tx.verify", "recoveredText", "convWarnings", "recoveryWarnings", "policyWarnings", "renameWarnings",
+	"pendingWords", "pendingFix", "fixOf", "forkReason", "compareWarning", "changes", "policyWaits", "resetText", "twoLogs", "linkEvents", "*conversation.follows", "*tx.verify", "recoveredText", "convWarnings", "recoveryWarnings", "policyWarnings", "renameWarnings",
 }
 
 // sink gathers what the core's source says.
@@ -247,7 +247,7 @@ func (s *sink) literal(c *ast.CompositeLit, local map[string]ast.Expr) {
 }
 
 // sinks are the calls that keep a sentence, and which argument it is.
-var sinks = map[string]int{"warn": 1, "distrustLog": 1, "distrustProved": 1, "raiseLog": 1, "raise": 2}
+var sinks = map[string]int{"warn": 1, "distrustLog": 1, "distrustProved": 1, "raiseLog": 1, "raise": 2, "forkReason": 1}
 
 func (s *sink) call(c *ast.CallExpr, local map[string]ast.Expr, words bool) {
 	name := ""
@@ -280,7 +280,7 @@ func (s *sink) add(e ast.Expr, local map[string]ast.Expr) {
 		}
 		switch {
 		case passed[src]:
-		case strings.HasPrefix(src, "resetText("), strings.HasPrefix(src, "t.twoLogs("), strings.HasPrefix(src, "alarm."), strings.HasPrefix(src, "bad."):
+		case strings.HasPrefix(src, "resetText("), strings.HasPrefix(src, "t.twoLogs("), strings.HasPrefix(src, "alarm."), strings.HasPrefix(src, "fixOf("), strings.HasPrefix(src, "c.forkReason("), strings.HasPrefix(src, "bad."):
 		default:
 			s.t.Errorf("%s: this test cannot read where %s comes from", s.fset.Position(e.Pos()), src)
 		}

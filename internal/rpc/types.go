@@ -445,8 +445,9 @@ type NoteList struct {
 
 // InviteRequest makes an invitation; admins of the server may.
 type InviteRequest struct {
-	Uses int `json:"uses"` // 0: 1
-	Days int `json:"days"` // 0: 7
+	Uses  int    `json:"uses"`            // 0: 1
+	Days  int    `json:"days"`            // 0: 7
+	Reset string `json:"reset,omitempty"` // handle: for this person alone, to begin anew under it
 }
 
 // Invite is an invitation link.
@@ -485,6 +486,54 @@ type Settings struct {
 	Values map[string]string `json:"values"`
 }
 
+// Strict is how long this person waits until somebody who was made anew counts.
+type Strict struct {
+	Strict bool `json:"strict"` // three days; else one
+}
+
+// Policy is one in the chain of policies that say who watches over the server's
+// log.
+type Policy struct {
+	N         int64      `json:"n"`
+	Hash      string     `json:"hash"` // lower-case hex; people compare its first 16 digits
+	InForce   bool       `json:"inForce"`
+	Counts    bool       `json:"counts"` // or did until a later one came
+	Witnesses []string   `json:"witnesses"`
+	Fewest    int        `json:"fewest"`  // how many of them have to vouch; 0: nobody is asked
+	Signers   []string   `json:"signers"` // handles of those who may change it
+	Needed    int        `json:"needed"`  // how many of them have to sign
+	Changes   []Sentence `json:"changes"` // from the one before
+	Waits     *Sentence  `json:"waits,omitempty"`
+}
+
+// PolicyList is the chain, oldest first.
+type PolicyList struct {
+	Policies []Policy `json:"policies"`
+}
+
+// PolicyHash names a policy by the beginning of its hash, 16 digits or more, as
+// one of its signers said it.
+type PolicyHash struct {
+	Hash string `json:"hash"`
+}
+
+// Evidence is a file that proves, or reports, what a server did.
+type Evidence struct {
+	Name string `json:"name"`
+	Size int64  `json:"size"`
+	Time Millis `json:"time"`
+}
+
+// EvidenceList is the files this device keeps, oldest first.
+type EvidenceList struct {
+	Files []Evidence `json:"files"`
+}
+
+// EvidenceName asks for a file; its bytes come by the event file.chunk.
+type EvidenceName struct {
+	Name string `json:"name"`
+}
+
 // The events without a call.
 
 // SyncEvent tells how the connection stands.
@@ -518,6 +567,7 @@ type Alarm struct {
 	Reason   *Sentence `json:"reason,omitempty"`
 	Fix      *Sentence `json:"fix,omitempty"`
 	Evidence string    `json:"evidence"` // where the proof is, "" if there is none
+	Veto     bool      `json:"veto"`     // the own name is being taken over; veto stops it
 }
 
 // AlarmList is the alarms that stand.

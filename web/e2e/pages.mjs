@@ -74,6 +74,15 @@ const pages = [
   ['notifications', 'world', '#/settings/notifications', null],
   ['keyboard', 'world', '#/settings/keyboard', null],
   ['safety', 'world', '#/settings/safety', null],
+  ['takeover', 'takeover', '#/chats', null],
+  ['proofs', 'takeover', '#/settings/safety', null],
+  ['witnesses', 'takeover', '#/settings/witnesses', null],
+  [
+    'begin-anew',
+    'takeover',
+    '#/settings/invitations',
+    (p) => p.locator('form select').first().selectOption('reset'),
+  ],
   ['empty', 'empty', '#/chats', null],
   ['offline', 'offline', '#/chats', null],
 ];

@@ -123,6 +123,9 @@ export class FakeCore implements Port {
     warnings: [],
   };
   alarms: T.Alarm[] = [];
+  strict = false;
+  policies: T.Policy[] = [];
+  evidence: T.Evidence[] = [];
   chats: T.Chat[] = [];
   people: T.Person[] = [];
   history: Record<string, T.PersonEvent[]> = {};
@@ -255,6 +258,18 @@ export class FakeCore implements Port {
       status: () => this.status,
       sync: () => this.status,
       alarms: () => ({ alarms: this.alarms }),
+      veto: () => ({ alarms: (this.alarms = this.alarms.filter((a) => !a.veto)) }),
+      strict: () => ({ strict: this.strict }),
+      'strict.set': (q) => ({ strict: (this.strict = q.strict) }),
+      policies: () => ({ policies: this.policies }),
+      'policies.accept': (q) => {
+        const p = this.policies.find((x) => !x.counts && x.hash.startsWith(q.hash));
+        if (!p) throw new Refused('safety');
+        this.policies = this.policies.map((x) => ({ ...x, counts: true, inForce: x === p }));
+        return { policies: this.policies };
+      },
+      evidence: () => ({ files: this.evidence }),
+      'evidence.read': (q) => this.evidence.find((f) => f.name === q.name)!,
       settings: () => ({ values: this.settings }),
       'settings.set': (q) => ({ values: Object.assign(this.settings, q.values) }),
       'invite.inspect': (q) => {

@@ -223,6 +223,7 @@ export function alarm(core: FakeCore): void {
         text: 'ask the person by another way which devices are theirs',
       },
       evidence: 'evidence/split',
+      veto: false,
     },
   ];
   core.history[c.person]!.unshift({
@@ -232,6 +233,48 @@ export function alarm(core: FakeCore): void {
     signed: true,
     text: '',
   });
+}
+
+/** Somebody asks for this person's name, and a witness is to be exchanged. */
+export function takeover(core: FakeCore): void {
+  core.state = { ...core.state, recoveryUnconfirmed: true };
+  core.alarms = [
+    {
+      chat: '',
+      reason: { code: 'own-reset', with: [core.state.handle, '2026-11-20'], text: '' },
+      fix: { code: 'fix-veto', with: [], text: '' },
+      evidence: 'evidence-20261120-094400-1a2b3c4d.huis',
+      veto: true,
+    },
+  ];
+  core.evidence = [
+    { name: 'evidence-20261120-094400-1a2b3c4d.huis', size: 4211, time: Date.now() - 2 * day },
+    { name: 'report-20261121-101500-5e6f7a8b.txt', size: 812, time: Date.now() - day },
+  ];
+  const now = {
+    hash: hex('policy', 64),
+    witnesses: ['town hall', 'clinic', 'law firm'],
+    fewest: 2,
+    signers: ['amelie', 'marek'],
+    needed: 1,
+    changes: [],
+  };
+  core.policies = [
+    { ...now, n: 0, inForce: true, counts: true },
+    {
+      ...now,
+      n: 1,
+      hash: hex('next', 64),
+      inForce: false,
+      counts: false,
+      fewest: 1,
+      changes: [
+        { code: 'policy-without', with: ['clinic'], text: '' },
+        { code: 'policy-fewest', with: ['1', '2'], text: '' },
+      ],
+      waits: { code: 'policy-waits-consent', with: ['fewer witnesses', hex('next', 16)], text: '' },
+    },
+  ];
 }
 
 /** A conversation of many messages. */

@@ -136,6 +136,15 @@ export class Client {
     return new Blob(parts, { type });
   }
 
+  /** evidence reads a file this device keeps to show to others. */
+  async evidence(name: string): Promise<Blob> {
+    const parts: Uint8Array<ArrayBuffer>[] = [];
+    await this.call("evidence.read", { name }, {
+      on: { "file.chunk": (_, bytes) => (bytes && parts.push(bytes), { payload: {} }) },
+    });
+    return new Blob(parts, { type: "application/octet-stream" });
+  }
+
   #take(f: Frame): void {
     if (f.id === 0) {
       if (f.kind === "event" && f.method) this.#listeners.get(f.method)?.forEach((l) => l(f.payload as never));

@@ -436,6 +436,8 @@ export interface InviteRequest {
   uses: number;
   /** 0: 7 */
   days: number;
+  /** handle: for this person alone, to begin anew under it */
+  reset?: string;
 }
 
 /** Invite is an invitation link. */
@@ -476,6 +478,59 @@ export interface Settings {
   values: Record<string, string>;
 }
 
+/** Strict is how long this person waits until somebody who was made anew counts. */
+export interface Strict {
+  /** three days; else one */
+  strict: boolean;
+}
+
+/** Policy is one in the chain of policies that say who watches over the server's log. */
+export interface Policy {
+  n: number;
+  /** lower-case hex; people compare its first 16 digits */
+  hash: string;
+  inForce: boolean;
+  /** or did until a later one came */
+  counts: boolean;
+  witnesses: string[];
+  /** how many of them have to vouch; 0: nobody is asked */
+  fewest: number;
+  /** handles of those who may change it */
+  signers: string[];
+  /** how many of them have to sign */
+  needed: number;
+  /** from the one before */
+  changes: Sentence[];
+  waits?: Sentence;
+}
+
+/** PolicyList is the chain, oldest first. */
+export interface PolicyList {
+  policies: Policy[];
+}
+
+/** PolicyHash names a policy by the beginning of its hash, 16 digits or more, as one of its signers said it. */
+export interface PolicyHash {
+  hash: string;
+}
+
+/** Evidence is a file that proves, or reports, what a server did. */
+export interface Evidence {
+  name: string;
+  size: number;
+  time: Millis;
+}
+
+/** EvidenceList is the files this device keeps, oldest first. */
+export interface EvidenceList {
+  files: Evidence[];
+}
+
+/** EvidenceName asks for a file; its bytes come by the event file.chunk. */
+export interface EvidenceName {
+  name: string;
+}
+
 /** SyncEvent tells how the connection stands. */
 export interface SyncEvent {
   online: boolean;
@@ -511,6 +566,8 @@ export interface Alarm {
   fix?: Sentence;
   /** where the proof is, "" if there is none */
   evidence: string;
+  /** the own name is being taken over; veto stops it */
+  veto: boolean;
 }
 
 /** AlarmList is the alarms that stand. */
@@ -747,7 +804,7 @@ export interface BundleChecked {
 export type ErrorCode = "bad-request" | "internal" | "cancelled" | "disconnected" | "unsupported" | "no-profile" | "has-profile" | "unreachable" | "unknown-chat" | "unknown-person" | "unknown-message" | "not-member" | "revoked" | "too-large" | "forbidden" | "exists" | "bad-name" | "bad-invite" | "other-server" | "bad-code" | "not-approved" | "bad-recovery" | "no-backup" | "other-words" | "safety" | "pin" | "damaged" | "full" | "not-now" | "invite-unknown" | "invite-expired" | "invite-used" | "name-taken" | "throttled" | "busy" | "server-full" | "quota" | "none-left" | "gone" | "refused";
 
 /** SentenceCode tells which sentence the core says; sentences.go lists them. */
-export type SentenceCode = "chat-backup-history" | "chat-bad-receipt" | "chat-bad-signature" | "chat-bad-stamp" | "chat-begins-elsewhere" | "chat-broken" | "chat-copy" | "chat-generation" | "chat-history-refused" | "chat-key-gone" | "chat-left-out" | "chat-lost" | "chat-of-another" | "chat-order" | "chat-other-submitter" | "chat-shorter" | "chat-stopped" | "chat-two-logs" | "chat-unread" | "chat-wanted" | "chat-went-on" | "chat-wrong-epoch" | "device-former" | "device-revoked" | "device-unproven" | "file-damaged" | "fix-accept" | "fix-admin-removes" | "fix-ask-anew" | "fix-ask-devices" | "fix-clock" | "fix-compare" | "fix-contacts-compare" | "fix-day" | "fix-devices" | "fix-file" | "fix-inviter" | "fix-later" | "fix-members" | "fix-new-name" | "fix-no-version" | "fix-not-part" | "fix-operator" | "fix-other-key" | "fix-pending" | "fix-policy-digits" | "fix-policy-first" | "fix-policy-hash" | "fix-policy-log" | "fix-policy-serve" | "fix-policy-signers" | "fix-policy-wait" | "fix-readd" | "fix-remove" | "fix-remove-device" | "fix-tell-contacts" | "fix-too-late" | "fix-unchanged" | "fix-veto" | "fix-witnesses" | "fix-words" | "keys-foreign-chain" | "keys-foreign-device" | "keys-lacking" | "keys-less" | "keys-not-backup" | "keys-not-found" | "keys-not-logged" | "keys-older-backup" | "keys-other-account" | "keys-other-name" | "keys-shown-as" | "keys-taken-back" | "keys-two-versions" | "keys-withheld" | "log-false-name" | "log-held-back" | "log-hidden" | "log-incomplete" | "log-other-key" | "log-rewritten" | "log-rules" | "log-shorter" | "log-stamp-key" | "log-stamp-name" | "log-still" | "log-two" | "log-two-word" | "log-unsigned" | "name-former" | "name-not-theirs" | "name-old-devices" | "name-pending" | "name-pending-open" | "other" | "own-backup-foreign" | "own-backup-former" | "own-backup-late" | "own-before" | "own-event-refused" | "own-held-before" | "own-held-since" | "own-name-without" | "own-not-part" | "own-older-devices" | "own-other-recovered" | "own-other-registered" | "own-recovered" | "own-refused" | "own-rename-place" | "own-rename-unshown" | "own-renamed" | "own-reset" | "own-sealing-key" | "own-too-late" | "person-added" | "person-added-recovery" | "person-began" | "person-ended" | "person-recovered" | "person-recovery" | "person-refused" | "person-reset" | "person-reset-signed" | "person-revoked" | "person-rotated" | "person-verified" | "policy-cannot" | "policy-changed" | "policy-invalid" | "policy-new" | "policy-no-hash" | "policy-no-signer" | "policy-none" | "policy-not-invited" | "policy-not-inviter" | "policy-not-logged" | "policy-not-shown" | "policy-other-log" | "policy-short-hash" | "release-false" | "witness-none" | "witness-some";
+export type SentenceCode = "chat-backup-history" | "chat-bad-receipt" | "chat-bad-signature" | "chat-bad-stamp" | "chat-begins-elsewhere" | "chat-broken" | "chat-copy" | "chat-generation" | "chat-history-refused" | "chat-key-gone" | "chat-left-out" | "chat-lost" | "chat-of-another" | "chat-order" | "chat-other-submitter" | "chat-shorter" | "chat-stopped" | "chat-two-logs" | "chat-unread" | "chat-wanted" | "chat-went-on" | "chat-wrong-epoch" | "device-former" | "device-revoked" | "device-unproven" | "evidence-unknown" | "file-damaged" | "fix-accept" | "fix-admin-removes" | "fix-ask-anew" | "fix-ask-devices" | "fix-clock" | "fix-compare" | "fix-contacts-compare" | "fix-day" | "fix-devices" | "fix-file" | "fix-inviter" | "fix-later" | "fix-look" | "fix-members" | "fix-new-log" | "fix-new-log-again" | "fix-new-log-ask" | "fix-new-name" | "fix-no-version" | "fix-not-part" | "fix-operator" | "fix-other-key" | "fix-pending" | "fix-policy-digits" | "fix-policy-first" | "fix-policy-hash" | "fix-policy-log" | "fix-policy-serve" | "fix-policy-signers" | "fix-policy-wait" | "fix-readd" | "fix-remove" | "fix-remove-device" | "fix-tell-contacts" | "fix-too-late" | "fix-unchanged" | "fix-veto" | "fix-witnesses" | "fix-words" | "keys-foreign-chain" | "keys-foreign-device" | "keys-lacking" | "keys-less" | "keys-not-backup" | "keys-not-found" | "keys-not-logged" | "keys-older-backup" | "keys-other-account" | "keys-other-name" | "keys-shown-as" | "keys-taken-back" | "keys-two-versions" | "keys-withheld" | "log-false-name" | "log-held-back" | "log-hidden" | "log-incomplete" | "log-new" | "log-new-bad" | "log-new-compare" | "log-new-other" | "log-new-words" | "log-other-key" | "log-rewritten" | "log-rules" | "log-shorter" | "log-stamp-key" | "log-stamp-name" | "log-still" | "log-two" | "log-two-word" | "log-unsigned" | "log-went-on" | "name-former" | "name-not-theirs" | "name-old-devices" | "name-pending" | "name-pending-open" | "other" | "own-backup-foreign" | "own-backup-former" | "own-backup-late" | "own-before" | "own-event-refused" | "own-held-before" | "own-held-since" | "own-name-without" | "own-not-part" | "own-older-devices" | "own-other-recovered" | "own-other-registered" | "own-recovered" | "own-refused" | "own-rename-place" | "own-rename-unshown" | "own-renamed" | "own-reset" | "own-sealing-key" | "own-too-late" | "person-added" | "person-added-recovery" | "person-began" | "person-ended" | "person-recovered" | "person-recovery" | "person-refused" | "person-reset" | "person-reset-signed" | "person-revoked" | "person-rotated" | "person-verified" | "policy-cannot" | "policy-changed" | "policy-fewest" | "policy-groups" | "policy-invalid" | "policy-may" | "policy-new" | "policy-no-hash" | "policy-no-signer" | "policy-none" | "policy-not-invited" | "policy-not-inviter" | "policy-not-logged" | "policy-not-shown" | "policy-other-log" | "policy-short-hash" | "policy-waits-consent" | "policy-waits-days" | "policy-waits-invited" | "policy-waits-log" | "policy-waits-witnesses" | "policy-with" | "policy-without" | "release-false" | "witness-none" | "witness-some";
 
 /** Kind is what a frame is. */
 export type Kind = "call" | "ok" | "err" | "event" | "cancel";
@@ -770,6 +827,8 @@ export interface Methods {
   "chats": { call: Empty; ok: ChatList };
   "devices": { call: Empty; ok: DeviceList };
   "devices.revoke": { call: DeviceID; ok: DeviceList };
+  "evidence": { call: Empty; ok: EvidenceList };
+  "evidence.read": { call: EvidenceName; ok: Evidence };
   "invite.inspect": { call: InviteText; ok: InviteInfo };
   "invite.make": { call: InviteRequest; ok: Invite };
   "join": { call: JoinRequest; ok: Joined };
@@ -788,6 +847,8 @@ export interface Methods {
   "people": { call: Empty; ok: PersonList };
   "person": { call: PersonName; ok: PersonDetail };
   "person.verify": { call: Verify; ok: PersonDetail };
+  "policies": { call: Empty; ok: PolicyList };
+  "policies.accept": { call: PolicyHash; ok: PolicyList };
   "recover": { call: RecoverRequest; ok: Recovered };
   "recovery.confirm": { call: RecoveryConfirm; ok: Confirmed };
   "recovery.new": { call: Empty; ok: RecoveryKey };
@@ -797,12 +858,16 @@ export interface Methods {
   "settings.set": { call: Settings; ok: Settings };
   "state": { call: Empty; ok: State };
   "status": { call: Empty; ok: Status };
+  "strict": { call: Empty; ok: Strict };
+  "strict.set": { call: Strict; ok: Strict };
   "sync": { call: Empty; ok: Status };
+  "veto": { call: Empty; ok: AlarmList };
 }
 
 /** What the core tells without being asked. */
 export interface Events {
   "alarm": Alarm;
+  "alarms": AlarmList;
   "chats": ChatsEvent;
   "devices": Empty;
   "message": NewMessageEvent;

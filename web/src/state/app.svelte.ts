@@ -50,6 +50,7 @@ class App {
       core.on('state', (s) => this.take(s));
       core.on('sync', () => void this.refresh());
       core.on('alarm', () => void this.refresh());
+      core.on('alarms', ({ alarms }) => (this.alarms = alarms));
       core.on('settings', (s) => prefs.take(s.values));
       core.onLost((lost) => {
         this.lost = lost;
@@ -108,6 +109,12 @@ class App {
       // the next event tries again
     }
   });
+
+  /** Refuses the account that is to have this one's name. */
+  async veto(): Promise<void> {
+    const done = await this.try(async () => (this.alarms = (await this.core.call('veto', {})).alarms));
+    if (done) this.say(t.veto_done());
+  }
 
   say(text: string, tone: Toast['tone'] = '', action: Toast['action'] = null): void {
     const toast = { id: this.#next++, text, tone, action };

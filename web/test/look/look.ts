@@ -5,13 +5,14 @@ import '../../src/base.css';
 import App from '../../src/pages/App.svelte';
 import { start } from '../../src/start';
 import { app } from '../../src/state/app.svelte';
-import { alarm, long, world } from '../scenes';
+import { alarm, long, takeover, world } from '../scenes';
 import { FakeCore, message } from '../fake';
 import { timeline } from '../../src/state/timeline.svelte';
 
 const scene = new URLSearchParams(location.search).get('scene') ?? 'world';
 const core = scene === 'empty' || scene === 'new' ? new FakeCore() : world();
 if (scene === 'alarm') alarm(core);
+if (scene === 'takeover') takeover(core);
 if (scene === 'long') long(core, 100_000);
 if (scene === 'new') core.state = { ...core.state, phase: 'new' };
 if (scene === 'offline') core.status = { ...core.status, online: false, outbox: 2 };

@@ -1,7 +1,8 @@
 import { t } from '../../i18n';
 import type { IconName } from '../../ui/icons';
 
-export type Part = 'account' | 'devices' | 'invitations' | 'look' | 'notifications' | 'keyboard' | 'safety';
+export type Part =
+  'account' | 'devices' | 'invitations' | 'look' | 'notifications' | 'keyboard' | 'safety' | 'witnesses';
 
 /** The parts of the settings, in the order of the list. */
 export const parts = (): { part: Part; icon: IconName; name: string; about: string }[] => [
@@ -12,4 +13,5 @@ export const parts = (): { part: Part; icon: IconName; name: string; about: stri
   { part: 'notifications', icon: 'bell', name: t.set_notifications(), about: t.set_notificationsAbout() },
   { part: 'keyboard', icon: 'keyboard', name: t.set_keyboard(), about: t.set_keyboardAbout() },
   { part: 'safety', icon: 'seal', name: t.set_safety(), about: t.set_safetyAbout() },
+  { part: 'witnesses', icon: 'people', name: t.set_witnesses(), about: t.set_witnessesAbout() },
 ];
