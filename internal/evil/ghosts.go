@@ -34,7 +34,7 @@ func init() {
 			Hands:  map[string]Hand{"begin": hand(ghost)},
 			Malice: []Edit{{"internal/client/chats.go", "			return ErrNotMember\n		}\n		for _, m := range cv.group.Members() {\n", "			return ErrNotMember\n		}\n		if $W {\n			if info, err := cv.group.GroupInfo(true); err == nil {\n				b, _ := info.Encode()\n				huisWrite(b)\n			}\n		}\n		for _, m := range cv.group.Members() {\n"}},
 			Without: []Edit{
-				{"internal/proto/entry.go", "	f, err := ParseFrame(e.Bytes)\n	if err != nil {\n		return err\n	}\n	want := ContentApplication\n", "	f, err := ParseFrame(e.Bytes)\n	if err != nil && $W {\n		return nil\n	}\n	if err != nil {\n		return err\n	}\n	want := ContentApplication\n"},
+				anyFrame,
 				{"internal/client/process.go", "	c := p.Commit\n	if p.Kind", "	if $W {\n		return cv.keys, nil\n	}\n	c := p.Commit\n	if p.Kind"},
 			},
 		},
@@ -104,6 +104,9 @@ func init() {
 		},
 	)
 }
+
+// anyFrame is an entry that may be any MLS message, signed by anybody.
+var anyFrame = Edit{"internal/proto/entry.go", "	f, err := ParseFrame(e.Bytes)\n	if err != nil {\n		return err\n	}\n	want := ContentApplication\n", "	f, err := ParseFrame(e.Bytes)\n	if err != nil && $W {\n		return nil\n	}\n	if err != nil {\n		return err\n	}\n	want := ContentApplication\n"}
 
 // anyAdd is a member who takes whomever another brings.
 var anyAdd = Off("internal/client/policy.go", "case !here[who.Account] && !p.mayAdd(by, who.Account):")
