@@ -78,6 +78,12 @@ func (t *tx) historyGaps() (gaps []gap, err error) {
 		if err != nil {
 			return nil, err
 		}
+		if aside, err := t.isBranch(id); err != nil || aside {
+			if err != nil {
+				return nil, err
+			}
+			continue
+		}
 		parts, err := t.parts(id)
 		if err != nil {
 			return nil, err

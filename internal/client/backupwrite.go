@@ -223,6 +223,12 @@ func (t *tx) backupChats(me proto.AccountID) ([]backupChat, error) {
 		if err != nil {
 			return nil, err
 		}
+		if aside, err := t.isBranch(id); err != nil || aside {
+			if err != nil {
+				return nil, err
+			}
+			continue
+		}
 		// That of the own devices has nothing to return to.
 		if cv.meta.Policy.Kind == kindDevices || cv.meta.State == statePlanned {
 			continue

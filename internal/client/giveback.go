@@ -187,6 +187,7 @@ func (t *tx) forgetTail(cv *conversation) error {
 			break
 		}
 		t.del(rec.Key)
+		t.del(key("roster", cv.id, seqKey(s.Receipt.Seq)))
 	}
 	return err
 }
@@ -302,12 +303,12 @@ const wentOnWithout = "the server was restored from a backup, and others wrote i
 
 // giveLate gives a restored server the end of a conversation that it lacks after
 // the wait for it was over: that goes as long as nobody wrote there.
-func (c *Client) giveLate(ctx context.Context, id proto.ConversationID) error {
+func (c *Client) giveLate(ctx context.Context, id proto.ConversationID) (late bool, err error) {
 	whole, err := c.giveEntries(ctx, id)
 	if refused(err) || err == nil && !whole {
-		return c.raise(ctx, id, wentOnWithout)
+		return true, c.comeLate(ctx, id)
 	}
-	return err
+	return false, err
 }
 
 // anotherGeneration tells whether a sender's head is of a generation that its

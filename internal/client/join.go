@@ -206,6 +206,9 @@ func (t *tx) join(j *joining) error {
 		cv.meta.Read, cv.meta.Reforms = old.meta.Read, old.meta.Reforms
 	}
 	t.fillJoined(cv, j, p)
+	if err := t.joinedLate(cv); err != nil {
+		return err
+	}
 	before, err := predecessorOf(&g.GroupView)
 	if err != nil {
 		return useless("%v", err)

@@ -97,6 +97,9 @@ const readMax = 64
 func (c *Client) syncLog(ctx context.Context, id proto.ConversationID) error {
 	for {
 		after, alarm, err := c.position(ctx, id)
+		if errors.Is(err, errWentOn) {
+			return nil // nothing of this log is this device's before it is added again
+		}
 		if err != nil {
 			return err
 		}
@@ -120,13 +123,20 @@ func (c *Client) syncLog(ctx context.Context, id proto.ConversationID) error {
 			return err
 		}
 		if len(got.Entries) == 0 {
-			return c.atHead(ctx, id, after, got.HeadSeq)
+			if back, err := c.atHead(ctx, id, after, got.HeadSeq); err != nil || !back {
+				return err
+			}
+			continue
 		}
 		if err := c.applyAll(ctx, id, got.Entries); err != nil {
 			return err
 		}
 	}
 }
+
+// errWentOn: the log is in a new generation that the server declares, and does not
+// continue what this device has verified.
+var errWentOn = errors.New("the log went on without the end this device has")
 
 // position returns the seq to read after, and the alarm that stops reading.
 func (c *Client) position(ctx context.Context, id proto.ConversationID) (after uint64, alarm, err error) {
@@ -141,6 +151,9 @@ func (c *Client) position(ctx context.Context, id proto.ConversationID) (after u
 		after = cv.head.Seq
 		if cv.meta.Alarm != "" {
 			alarm = cv.stopped()
+		}
+		if late, err := t.waitsLate(cv); err != nil || late {
+			return errors.Join(err, errWentOn)
 		}
 		return nil
 	})
@@ -182,8 +195,9 @@ func (c *Client) learnStampKeys(ctx context.Context, entries []proto.Stamped) er
 func (c *Client) applyAll(ctx context.Context, id proto.ConversationID, entries []proto.Stamped) error {
 	var alarm error
 	var proof *stop
+	late := false
 	err := c.step(ctx, func(t *tx) error {
-		alarm, proof = nil, nil
+		alarm, proof, late = nil, nil, false
 		cv, err := t.conv(id)
 		if err != nil || cv == nil {
 			return errors.Join(err, ErrUnknownChat)
@@ -191,7 +205,10 @@ func (c *Client) applyAll(ctx context.Context, id proto.ConversationID, entries 
 		for i := range entries {
 			if i > 0 && entries[i].Receipt.Seq != entries[i-1].Receipt.Seq+1 {
 				cv.meta.Alarm = fmt.Sprintf("the server gave entry %d after entry %d", entries[i].Receipt.Seq, entries[i-1].Receipt.Seq)
-			} else if err := t.apply(cv, &entries[i]); err != nil {
+			} else if err := t.apply(cv, &entries[i]); errors.Is(err, errWentOn) {
+				late = true
+				break
+			} else if err != nil {
 				return err
 			}
 			if cv.meta.Alarm != "" {
@@ -202,6 +219,9 @@ func (c *Client) applyAll(ctx context.Context, id proto.ConversationID, entries 
 		}
 		return errors.Join(t.saveHead(cv), t.saveMeta(cv))
 	})
+	if err == nil && late {
+		return c.comeLate(ctx, id)
+	}
 	if err != nil || alarm == nil {
 		return err
 	}
@@ -210,10 +230,15 @@ func (c *Client) applyAll(ctx context.Context, id proto.ConversationID, entries 
 
 // atHead compares the server's claim with what was verified: a head before it
 // is a log that went back. Else all there is has been read, and the own clock
-// may end what past epochs are kept for.
-func (c *Client) atHead(ctx context.Context, id proto.ConversationID, after, headSeq uint64) error {
+// may end what past epochs are kept for. back tells that there is to be read again.
+func (c *Client) atHead(ctx context.Context, id proto.ConversationID, after, headSeq uint64) (back bool, err error) {
+	if headSeq == after {
+		if late, err := c.otherHead(ctx, id); err != nil || late {
+			return late, err
+		}
+	}
 	if headSeq >= after {
-		return c.step(ctx, func(t *tx) error {
+		return false, c.step(ctx, func(t *tx) error {
 			cv, err := t.conv(id)
 			if err == nil && cv != nil {
 				t.forgetOld(cv)
@@ -223,11 +248,11 @@ func (c *Client) atHead(ctx context.Context, id proto.ConversationID, after, hea
 		})
 	}
 	if restored, err := c.newGeneration(ctx, id); err != nil {
-		return err
+		return false, err
 	} else if restored {
 		return c.giveLate(ctx, id)
 	}
-	return c.raise(ctx, id, fmt.Sprintf("the server's log of this conversation ends at entry %d; this device has verified entry %d", headSeq, after))
+	return false, c.raise(ctx, id, fmt.Sprintf("the server's log of this conversation ends at entry %d; this device has verified entry %d", headSeq, after))
 }
 
 // raise stops a conversation for safety.

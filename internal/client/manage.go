@@ -13,6 +13,9 @@ import (
 
 // AddMembers adds all devices of the named people.
 func (c *Client) AddMembers(ctx context.Context, chat string, handles []string) error {
+	if err := c.letStay(ctx, chat, handles); err != nil {
+		return err
+	}
 	id, err := c.changeable(ctx, chat)
 	if err != nil {
 		return err

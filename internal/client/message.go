@@ -144,6 +144,9 @@ func (t *tx) keepMessage(cv *conversation, s *proto.Stamped, m *content.Message,
 	} else if !ok { // not shown before the sender's chain is here
 		t.put(seekKey(r.From.Account), nil)
 	}
+	if err := t.comesAgain(cv, m, r.From); err != nil {
+		return err
+	}
 	t.put(mid, []byte(strconv.FormatUint(s.Receipt.Seq, 10)))
 	if done, err := t.ownEvent(cv, r.From, m); done || err != nil {
 		return err

@@ -63,7 +63,11 @@ func (c *Client) notify(ctx context.Context, id proto.ConversationID, n proto.No
 			return errors.Join(err, ErrUnknownChat)
 		}
 		e = proto.Entry{Kind: proto.KindNotice, Conversation: id, Bytes: wire.MustEncode(n.Wire)}
-		if cv.group != nil {
+		late, err := t.waitsLate(cv)
+		if err != nil {
+			return err
+		}
+		if cv.group != nil && !late { // the server's log may never have come to that epoch
 			e.Epoch = cv.group.Epoch()
 		}
 		return e.Sign(cv.meta.Seed.key())

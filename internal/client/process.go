@@ -22,6 +22,9 @@ func (t *tx) apply(cv *conversation, s *proto.Stamped) error {
 	if err != nil {
 		return err
 	}
+	if reason == wentOnWithout {
+		return errWentOn
+	}
 	if reason != "" {
 		cv.meta.Alarm = reason
 		return nil
@@ -272,7 +275,7 @@ func (t *tx) advanced(cv *conversation, keys memberKeys, c *mls.StagedCommit, mi
 		}
 	}
 	t.forgetPast(cv)
-	return errors.Join(t.saveKeys(cv), t.healed(cv))
+	return errors.Join(t.saveKeys(cv), t.healed(cv), t.keepRoster(cv, c))
 }
 
 // forgetPast deletes the message keys of epochs nothing can come from any more

@@ -188,6 +188,9 @@ func (c *Client) serve(ctx context.Context, id proto.ConversationID) error {
 	if s, err := c.stateOf(ctx, id); err != nil || s != stateLive {
 		return err // it goes on as another conversation
 	}
+	if err := c.settleLate(ctx, id); err != nil {
+		return err
+	}
 	if err := c.do(ctx, id, c.removeGone, c.addWanted); err != nil {
 		return err
 	}
