@@ -81,6 +81,7 @@ type Chain struct {
 	closed    bool
 	successor AccountID
 	names     []Renamed
+	kept      bool // Restore: signatures were verified before
 }
 
 // Renamed is one RENAME of a chain.
@@ -104,6 +105,25 @@ func Verify(links [][]byte) (Chain, error) {
 	if c.n == 0 {
 		return Chain{}, invalid("genesis", "a chain without links")
 	}
+	return c, nil
+}
+
+// Restore is Verify for links that this device has verified before and kept where
+// nobody else writes: it checks everything but the signatures, which are most of the
+// work. What is appended to the result is verified whole.
+func Restore(links [][]byte) (Chain, error) {
+	if len(links) == 0 {
+		return Verify(links)
+	}
+	c := Chain{kept: true}
+	for _, link := range links {
+		next, err := c.Append(link)
+		if err != nil {
+			return Chain{}, err
+		}
+		c = next
+	}
+	c.kept = false
 	return c, nil
 }
 
@@ -270,6 +290,9 @@ func (c Chain) checkSigner(l *Link) error {
 		}
 		key = d.D[:]
 	}
+	if c.kept {
+		return nil
+	}
 	if !ed25519.Verify(key, l.signed(), l.Signature[:]) {
 		return invalid("signature", "the signature of link %d is wrong", l.Seq)
 	}
@@ -321,7 +344,7 @@ func (c *Chain) genesis(l *Link, at time.Time) error {
 	if err := c.enrol(&e, at, DeviceID{}); err != nil {
 		return err
 	}
-	if !ed25519.Verify(e.D[:], l.signed(), l.Signature[:]) {
+	if !c.kept && !ed25519.Verify(e.D[:], l.signed(), l.Signature[:]) {
 		return invalid("signature", "the signature of GENESIS is wrong")
 	}
 	return nil
@@ -349,8 +372,10 @@ func (c *Chain) enrol(e *Enrolment, at time.Time, by DeviceID) error {
 	if c.knows(e.D) || c.knows(e.M) || [32]byte(e.D) == [32]byte(e.M) {
 		return invalid("key", "a key for the second time")
 	}
-	if err := e.Verify(c.account); err != nil {
-		return err
+	if !c.kept {
+		if err := e.Verify(c.account); err != nil {
+			return err
+		}
 	}
 	c.devices = append(c.devices, Device{
 		ID: e.ID, D: e.D, Messages: []MessageKeyPeriod{{e.M, at}}, Added: at, AddedBy: by,
@@ -391,7 +416,7 @@ func (c *Chain) rotate(l *Link, at time.Time) error {
 	if c.knows(b.M) {
 		return invalid("key", "ROTATE to a key for the second time")
 	}
-	if !ed25519.Verify(b.M[:], b.proven(c.account, l.Signer), b.ProofM[:]) {
+	if !c.kept && !ed25519.Verify(b.M[:], b.proven(c.account, l.Signer), b.ProofM[:]) {
 		return invalid("proof", "the new message key did not sign ROTATE")
 	}
 	d := &c.devices[c.index(l.Signer)] // checkSigner found it

@@ -140,6 +140,9 @@ func (g *GroupInfo) verifiedTree(given *RatchetTree, opt *Options) (*ratchetTree
 	return tree, tree.verify(c, opt)
 }
 
+// pauseEvery is after how many leaves Options.Pause is called.
+const pauseEvery = 64
+
 // verify checks a tree from somebody else with the GroupContext it came with.
 func (t *ratchetTree) verify(c *GroupContext, opt *Options) error {
 	if err := t.verifyStructure(); err != nil {
@@ -148,7 +151,10 @@ func (t *ratchetTree) verify(c *GroupContext, opt *Options) error {
 	if err := t.validateMembers(c.Extensions); err != nil {
 		return err
 	}
-	for _, l := range t.members() {
+	for i, l := range t.members() {
+		if i%pauseEvery == pauseEvery-1 && opt.Pause != nil {
+			opt.Pause()
+		}
 		if err := t.validateLeafContent(t.leaf(l), c.GroupID, l, opt); err != nil {
 			return err
 		}

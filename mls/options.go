@@ -40,6 +40,9 @@ type Options struct {
 	// PSKs finds pre-shared keys; nil has none. Resumption PSKs of the group
 	// itself need not come from here.
 	PSKs PSKSource
+	// Pause, if not nil, is called between the verifications of a joiner, every 64
+	// leaves: where nothing else can run meanwhile it lets others run.
+	Pause func()
 
 	meter *treeMeter // counts work in tests
 }

@@ -41,7 +41,7 @@ func main() {
 			if err != nil {
 				return client.Config{}, err
 			}
-			return around(client.Config{Store: s, Dial: fetch.Dialer(ref.URL, origin)}), nil
+			return around(client.Config{Store: s, Dial: fetch.Dialer(ref.URL, origin), Breathe: jsport.Turn}), nil
 		},
 	})
 	if err != nil {

@@ -48,11 +48,12 @@ func (c *Client) attach(ctx context.Context, id proto.ConversationID, list []Fil
 }
 
 func (c *Client) attachOne(ctx context.Context, id proto.ConversationID, f File, mayWait bool) (files.Ref, error) {
-	src, err := f.Open()
+	file, err := f.Open()
 	if err != nil {
 		return files.Ref{}, err
 	}
-	defer src.Close()
+	defer file.Close()
+	src := &breathingSource{file, breather{c: c}}
 	ref, blob, err := c.measure(ctx, id, src, f.Size)
 	if err != nil {
 		return ref, err
@@ -293,7 +294,7 @@ func (c *Client) download(ctx context.Context, ref files.Ref, w io.Writer, progr
 	if err != nil {
 		return err
 	}
-	return r.WriteTo(ctx, w, progress)
+	return r.WriteTo(ctx, &breathingSink{w, breather{c: c}}, progress)
 }
 
 // attachment finds the file of a message. A message id may stand in several

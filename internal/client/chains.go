@@ -39,7 +39,14 @@ func (r *chainRecord) wire(c *wire.Codec) {
 }
 
 func (t *tx) chainRecord(a proto.AccountID) (r chainRecord, err error) {
-	return r, t.load("chain/"+a.Hex(), r.wire)
+	err = t.load("chain/"+a.Hex(), r.wire)
+	if err == nil && len(r.Links) == 0 {
+		if err = t.given(a); err == nil {
+			err = t.load("chain/"+a.Hex(), r.wire)
+		}
+	}
+	t.c.checked[a] = r.Checked
+	return r, err
 }
 
 // links returns the stored links of an account, none if it is unknown.
@@ -57,7 +64,7 @@ func (t *tx) chain(a proto.AccountID) (kt.Chain, bool, error) {
 	if err != nil || len(links) == 0 {
 		return kt.Chain{}, false, err
 	}
-	c, err := kt.Verify(links)
+	c, err := kt.Restore(links) // verified when they were stored
 	if err != nil {
 		return c, false, fmt.Errorf("stored chain: %w", err)
 	}
@@ -264,6 +271,7 @@ func (c *Client) takeChain(ctx context.Context, a proto.AccountID, k logKeys, go
 		if unvouched == nil {
 			r.Checked = uint64(c.now().Unix())
 		}
+		c.checked[a] = r.Checked
 		return t.save("chain/"+a.Hex(), r.wire)
 	})
 	return errors.Join(err, unvouched)
@@ -430,34 +438,38 @@ func unprovenError(handle string, device proto.DeviceID) error {
 	}
 }
 
+// refreshOnce is how many chains are asked for while nothing waits to be sent: in a
+// large group the rest comes with later syncs, and holds nobody up meanwhile.
+const refreshOnce = 64
+
 // refreshMembers brings the chains of a conversation's members up to date: all
 // of them once a day, at once those of leaves that are not proven.
 func (c *Client) refreshMembers(ctx context.Context, id proto.ConversationID) error {
-	ages := map[proto.AccountID]time.Duration{}
-	err := c.step(ctx, func(t *tx) error {
-		clear(ages)
+	if err := c.takeGiven(ctx); err != nil {
+		return err
+	}
+	var due map[proto.AccountID]time.Duration
+	waiting := 0
+	err := c.step(ctx, func(t *tx) (err error) {
+		due = nil
 		cv, err := t.conv(id)
 		if err != nil || cv == nil || cv.group == nil {
 			return err
 		}
-		for _, m := range cv.group.Members() {
-			s, who, err := t.standing(&m)
-			if err != nil {
-				return err
-			}
-			if s == kt.Unproven {
-				ages[who.Account] = 0
-			} else if _, ok := ages[who.Account]; !ok {
-				ages[who.Account] = chainAge
-			}
+		if due, err = t.due(cv); err != nil || len(due) <= refreshOnce {
+			return err
 		}
-		return nil
+		waiting, err = t.waiting(id)
+		return err
 	})
 	if err != nil {
 		return err
 	}
-	for _, a := range slices.SortedFunc(maps.Keys(ages), compareAccounts) {
-		err := c.settledChain(ctx, a, ages[a])
+	for i, a := range slices.SortedFunc(maps.Keys(due), compareAccounts) {
+		if i == refreshOnce && waiting == 0 {
+			return nil
+		}
+		err := c.settledChain(ctx, a, due[a])
 		var bad *kt.InvalidError
 		if errors.As(err, &bad) || errors.Is(err, proto.UnknownAccount) {
 			c.cfg.Log.Warn("the server has no valid chain of a member", "why", err)
@@ -469,6 +481,37 @@ func (c *Client) refreshMembers(ctx context.Context, id proto.ConversationID) er
 		}
 	}
 	return nil
+}
+
+// due lists the accounts of a conversation whose chain has to be asked for, and how
+// old it may be.
+func (t *tx) due(cv *conversation) (map[proto.AccountID]time.Duration, error) {
+	ages := map[proto.AccountID]time.Duration{}
+	for _, m := range cv.group.Members() {
+		s, who, err := t.standing(&m)
+		if err != nil {
+			return nil, err
+		}
+		if s == kt.Unproven {
+			ages[who.Account] = 0
+		} else if _, ok := ages[who.Account]; !ok {
+			ages[who.Account] = chainAge
+		}
+	}
+	for a, most := range ages {
+		checked, ok := t.c.checked[a]
+		if !ok {
+			r, err := t.chainRecord(a)
+			if err != nil {
+				return nil, err
+			}
+			checked = r.Checked
+		}
+		if age := t.c.now().Sub(time.Unix(int64(checked), 0)); age >= 0 && age < most {
+			delete(ages, a)
+		}
+	}
+	return ages, nil
 }
 
 func compareAccounts(a, b proto.AccountID) int { return bytes.Compare(a[:], b[:]) }

@@ -25,7 +25,9 @@ type Client struct {
 	me     *identity
 	convs  map[proto.ConversationID]*conversation
 	chains map[proto.AccountID]kt.Chain
-	replay kt.Replay // of the server's log
+	// checked is chainRecord.Checked of those that were looked at.
+	checked map[proto.AccountID]uint64
+	replay  kt.Replay // of the server's log
 	// replayThen is the same as of the newest witnessed head.
 	replayThen kt.Replay
 	days       kt.Days // its distinguished versions
@@ -98,7 +100,7 @@ func Open(ctx context.Context, cfg Config) (*Client, error) {
 func (c *Client) forget() {
 	c.me = nil
 	c.convs = map[proto.ConversationID]*conversation{}
-	c.chains = map[proto.AccountID]kt.Chain{}
+	c.chains, c.checked = map[proto.AccountID]kt.Chain{}, map[proto.AccountID]uint64{}
 	c.former = nil
 }
 

@@ -250,7 +250,7 @@ func (t *tx) lastWritten(cv *conversation) (last uint64, err error) {
 		if err := wire.Decode(rec.Value, l.wire); err != nil {
 			return 0, fmt.Errorf("stored entry: %w", err)
 		}
-		if l.MK == cv.meta.Seed.public() && l.Kind != proto.KindNotice {
+		if l.MK == cv.own() && l.Kind != proto.KindNotice {
 			last = max(last, 60*l.Receipt.Minute)
 		}
 	}

@@ -41,6 +41,8 @@ type conversation struct {
 	head  head
 	keys  memberKeys // of the current epoch
 	group *mls.Group // nil: no state of MLS
+
+	ownKey ownKey
 }
 
 // Key layout of the store. HEX is the conversation in lower-case hex, SEQ
@@ -157,7 +159,9 @@ func (h *head) wire(c *wire.Codec) {
 	wire.Bool(c, &h.Known)
 }
 
-func (t *tx) options() mls.Options {
+func (t *tx) options() mls.Options { return mlsOptions() }
+
+func mlsOptions() mls.Options {
 	return mls.Options{
 		MaxPastEpochs:   3,
 		PastEpochAge:    math.MaxInt64, // the client deletes them itself, see pastEpochAge
@@ -301,12 +305,10 @@ func (cv *conversation) roster() map[mls.LeafIndex]member {
 func (cv *conversation) accounts() []proto.AccountID {
 	var all []proto.AccountID
 	for _, who := range cv.roster() {
-		if !slices.Contains(all, who.Account) {
-			all = append(all, who.Account)
-		}
+		all = append(all, who.Account)
 	}
-	slices.SortFunc(all, func(a, b proto.AccountID) int { return strings.Compare(a.Hex(), b.Hex()) })
-	return all
+	slices.SortFunc(all, compareAccounts)
+	return slices.Compact(all)
 }
 
 // active tells whether this device takes part, if perhaps only asking for help.

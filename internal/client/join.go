@@ -71,6 +71,8 @@ type joining struct {
 	welcome *mls.Welcome
 	ref     joinRef
 	blob    *joinBlob
+	group   *mls.Group // verified; with what it has to store
+	delta   mls.Delta
 }
 
 // acceptJoinPackage joins the conversation a sealed join package leads to. An
@@ -97,7 +99,29 @@ func (c *Client) acceptJoinPackage(ctx context.Context, sealed []byte) error {
 	if j.blob, err = openJoinBlob(b, &j.ref); err != nil {
 		return useless("%v", err)
 	}
+	if err := c.verifyJoin(&j); err != nil {
+		return err
+	}
+	c.breathe()
 	return c.step(ctx, func(t *tx) error { return t.join(&j) })
+}
+
+// verifyJoin makes the group of a Welcome and its tree. That takes long in a large
+// group, so it holds nothing up; nothing is stored yet.
+func (c *Client) verifyJoin(j *joining) error {
+	tree, err := mls.ParseRatchetTree(j.blob.Tree)
+	if err != nil {
+		return useless("%v", err)
+	}
+	opt := mlsOptions()
+	opt.Pause = c.cfg.Breathe
+	if j.group, j.delta, err = mls.Join(j.welcome, j.bundle, mls.JoinOptions{RatchetTree: tree}, opt); err != nil {
+		return useless("%v", err)
+	}
+	if err := checkJoinKeys(j.group, j); err != nil {
+		return useless("%v", err)
+	}
+	return nil
 }
 
 // openJoin opens a sealed join package as far as the tree.
@@ -174,24 +198,14 @@ func (c *Client) isLive(ctx context.Context, id proto.ConversationID) (live bool
 	return live, err
 }
 
-// join verifies what the join package and blob say and stores the membership.
+// join stores the membership that verifyJoin made.
 func (t *tx) join(j *joining) error {
 	if b, err := t.bundle(j.kp); err != nil || b == nil {
 		return errors.Join(err, useless("its key package was used meanwhile"))
 	}
-	tree, err := mls.ParseRatchetTree(j.blob.Tree)
-	if err != nil {
-		return useless("%v", err)
-	}
-	g, delta, err := mls.Join(j.welcome, j.bundle, mls.JoinOptions{RatchetTree: tree}, t.options())
-	if err != nil {
-		return useless("%v", err)
-	}
+	g := j.group
 	p, err := policyOf(&g.GroupView)
 	if err != nil {
-		return useless("%v", err)
-	}
-	if err := checkJoinKeys(g, j); err != nil {
 		return useless("%v", err)
 	}
 	old, err := t.conv(j.pkg.Conversation)
@@ -216,12 +230,10 @@ func (t *tx) join(j *joining) error {
 	if before != nil {
 		cv.meta.Offset = before.Base
 	}
-	for i := range j.blob.Profiles {
-		if err := t.keepProfile(&j.blob.Profiles[i]); err != nil {
-			t.c.cfg.Log.Warn("a member's chain does not verify", "why", err)
-		}
+	if err := t.keepProfiles(j.blob.Profiles); err != nil {
+		return err
 	}
-	t.delta(cv, delta)
+	t.delta(cv, j.delta)
 	return errors.Join(t.spend(j.bundle), t.saveMeta(cv), t.saveHead(cv), t.saveKeys(cv))
 }
 

@@ -89,7 +89,7 @@ func (t *tx) chainAt(cv *conversation, seq uint64) (proto.Hash, bool, error) {
 	return next.Receipt.ChainPrev, true, nil
 }
 
-// readMax is how many entries one request asks for and one step applies.
+// readMax is how many entries one request asks for and one step at most applies.
 const readMax = 64
 
 // syncLog reads the conversation's log to its head and applies it. The error is
@@ -193,16 +193,28 @@ func (c *Client) learnStampKeys(ctx context.Context, entries []proto.Stamped) er
 
 // applyAll applies entries in steps; the first alarm ends it.
 func (c *Client) applyAll(ctx context.Context, id proto.ConversationID, entries []proto.Stamped) error {
+	for from := 0; from < len(entries); from += c.perStep() {
+		stopped, err := c.applySome(ctx, id, entries, from, min(from+c.perStep(), len(entries)))
+		if err != nil || stopped {
+			return err
+		}
+		c.breathe()
+	}
+	return nil
+}
+
+// applySome applies entries[from:to] in one step, and tells whether an alarm ended it.
+func (c *Client) applySome(ctx context.Context, id proto.ConversationID, entries []proto.Stamped, from, to int) (stopped bool, err error) {
 	var alarm error
 	var proof *stop
 	late := false
-	err := c.step(ctx, func(t *tx) error {
+	err = c.step(ctx, func(t *tx) error {
 		alarm, proof, late = nil, nil, false
 		cv, err := t.conv(id)
 		if err != nil || cv == nil {
 			return errors.Join(err, ErrUnknownChat)
 		}
-		for i := range entries {
+		for i := from; i < to; i++ {
 			if i > 0 && entries[i].Receipt.Seq != entries[i-1].Receipt.Seq+1 {
 				cv.meta.Alarm = fmt.Sprintf("the server gave entry %d after entry %d", entries[i].Receipt.Seq, entries[i-1].Receipt.Seq)
 			} else if err := t.apply(cv, &entries[i]); errors.Is(err, errWentOn) {
@@ -220,12 +232,12 @@ func (c *Client) applyAll(ctx context.Context, id proto.ConversationID, entries 
 		return errors.Join(t.saveHead(cv), t.saveMeta(cv))
 	})
 	if err == nil && late {
-		return c.comeLate(ctx, id)
+		return true, c.comeLate(ctx, id)
 	}
 	if err != nil || alarm == nil {
-		return err
+		return false, err
 	}
-	return c.keepStop(ctx, alarm, proof)
+	return true, c.keepStop(ctx, alarm, proof)
 }
 
 // atHead compares the server's claim with what was verified: a head before it

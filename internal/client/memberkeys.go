@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"crypto/ed25519"
 	"crypto/rand"
+	"crypto/subtle"
 	"slices"
 
 	"codeberg.org/huis/huis/internal/proto"
@@ -29,6 +30,22 @@ func (s seed) key() ed25519.PrivateKey { return ed25519.NewKeyFromSeed(s[:]) }
 func (s seed) public() (mk proto.MemberKey) {
 	copy(mk[:], s.key().Public().(ed25519.PublicKey))
 	return mk
+}
+
+// ownKey is the public half of a conversation's seed, computed once: each message
+// received is compared with it.
+type ownKey struct {
+	of seed
+	mk proto.MemberKey
+}
+
+// own returns the member key of this device.
+func (cv *conversation) own() proto.MemberKey {
+	k := &cv.ownKey
+	if k.mk == (proto.MemberKey{}) || subtle.ConstantTimeCompare(k.of[:], cv.meta.Seed[:]) == 0 {
+		*k = ownKey{cv.meta.Seed, cv.meta.Seed.public()}
+	}
+	return k.mk
 }
 
 // memberKey is the key of one leaf.

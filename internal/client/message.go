@@ -66,7 +66,7 @@ func (t *tx) applyApplication(cv *conversation, s *proto.Stamped, hash proto.Has
 		cv.meta.Alarm = fmt.Sprintf("message %d is of epoch %d, and the server showed this device no change into it: something was left out", s.Receipt.Seq, s.Entry.Epoch)
 		return nil
 	}
-	if s.Entry.MK == cv.meta.Seed.public() && !cv.meta.Given {
+	if s.Entry.MK == cv.own() && !cv.meta.Given {
 		// Going on would use message keys twice.
 		cv.meta.Alarm = fmt.Sprintf("message %d was sent with this device's key and this device does not know it: "+
 			"its store is an older copy, or somebody has a copy of it", s.Receipt.Seq)

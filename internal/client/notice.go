@@ -28,7 +28,7 @@ func (t *tx) applyNotice(cv *conversation, s *proto.Stamped) error {
 }
 
 func (t *tx) applyLeave(cv *conversation, s *proto.Stamped) error {
-	if s.Entry.MK == cv.meta.Seed.public() {
+	if s.Entry.MK == cv.own() {
 		cv.meta.State = stateLeft
 		return errors.Join(t.tellLeft(cv, s), t.endMembership(cv))
 	}

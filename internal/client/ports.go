@@ -96,6 +96,10 @@ type Config struct {
 	// Now and then a device does work that many would otherwise do in the same
 	// second. Jitter draws from [0, d); nil: crypto/rand.
 	Jitter func(d time.Duration) time.Duration
+	// Breathe, if not nil, is called by long work between two pieces of it, at most
+	// some tens of milliseconds apart in a browser, where nothing else runs
+	// meanwhile: it lets others run. No step holds the store then.
+	Breathe func()
 	// Changed, if not nil, is told of every step that changed what a person may
 	// see. It must not call the Client, only note what it is told.
 	Changed func(Change)

@@ -48,7 +48,7 @@ func (r *callRecord) wire(c *wire.Codec) {
 // applyCall records that a leaf asks to be added again. A broken notice that
 // names another entry than this device has at that place is a split view.
 func (t *tx) applyCall(cv *conversation, s *proto.Stamped, n *proto.Notice) error {
-	if cv.group == nil || s.Entry.MK == cv.meta.Seed.public() {
+	if cv.group == nil || s.Entry.MK == cv.own() {
 		return nil
 	}
 	if _, ok := cv.keys.leafOf(s.Entry.MK); !ok {

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -157,7 +158,10 @@ type found struct {
 
 // order sorts the newest first.
 func (f found) order(o found) int {
-	return cmp.Or(cmp.Compare(o.minute, f.minute), strings.Compare(f.cv.id.Hex(), o.cv.id.Hex()), cmp.Compare(o.seq, f.seq))
+	if f.minute != o.minute {
+		return cmp.Compare(o.minute, f.minute)
+	}
+	return cmp.Or(bytes.Compare(f.cv.id[:], o.cv.id[:]), cmp.Compare(o.seq, f.seq))
 }
 
 func (f found) cursor() string { return fmt.Sprintf("%d/%s/%d", f.minute, f.cv.id.Hex(), f.seq) }
@@ -186,7 +190,6 @@ func (c *Client) Search(ctx context.Context, q Query) (hits []Hit, cursor string
 	if err != nil {
 		return nil, "", err
 	}
-	slices.SortFunc(all, found.order)
 	if q.Cursor != "" {
 		last, err := parseCursor(q.Cursor)
 		if err != nil {
@@ -194,6 +197,7 @@ func (c *Client) Search(ctx context.Context, q Query) (hits []Hit, cursor string
 		}
 		all = slices.DeleteFunc(all, func(f found) bool { return f.order(last) <= 0 })
 	}
+	slices.SortFunc(all, found.order)
 	for i, f := range all {
 		hit, show, err := c.hit(ctx, f, words)
 		if err != nil {
@@ -209,7 +213,7 @@ func (c *Client) Search(ctx context.Context, q Query) (hits []Hit, cursor string
 	return hits, "", nil
 }
 
-// suiting finds the places whose text has all words, a log at a time, so that
+// suiting finds the places whose text has all words, some records at a time, so that
 // other steps come in between.
 func (c *Client) suiting(ctx context.Context, q Query, words []string) (all []found, err error) {
 	var logs []*conversation
@@ -221,13 +225,21 @@ func (c *Client) suiting(ctx context.Context, q Query, words []string) (all []fo
 		return nil, err
 	}
 	for _, cv := range logs {
-		err := c.step(ctx, func(t *tx) error {
-			some, err := t.suitingIn(cv, words)
-			all = append(all, some...)
-			return err
-		})
-		if err != nil {
-			return nil, err
+		for after := ""; ; {
+			var some []found
+			var last string
+			err := c.step(ctx, func(t *tx) (err error) {
+				some, last, err = t.suitingIn(cv, words, after)
+				return err
+			})
+			if err != nil {
+				return nil, err
+			}
+			if all = append(all, some...); last == "" {
+				break
+			}
+			after = last
+			c.breathe()
 		}
 	}
 	return all, nil
@@ -252,15 +264,20 @@ func (t *tx) searched(chat string) (logs []*conversation, err error) {
 	return logs, nil
 }
 
-func (t *tx) suitingIn(cv *conversation, words []string) (all []found, err error) {
-	records, err := t.list(key("text", cv.id, ""), "", 0)
+// searchRecords is how many records one step of a search looks through: 4,096 texts.
+const searchRecords = 64
+
+// suitingIn looks through some records of a log after a key. last is that of the last
+// one, "" if there are no more.
+func (t *tx) suitingIn(cv *conversation, words []string, after string) (all []found, last string, err error) {
+	records, err := t.list(key("text", cv.id, ""), after, searchRecords)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	for _, rec := range records {
 		var r spokenRecord
 		if err := wire.Decode(rec.Value, r.wire); err != nil {
-			return nil, fmt.Errorf("stored text: %w", err)
+			return nil, "", fmt.Errorf("stored text: %w", err)
 		}
 		for _, s := range r.All {
 			if hasAll(string(s.Text), words) {
@@ -268,7 +285,10 @@ func (t *tx) suitingIn(cv *conversation, words []string) (all []found, err error
 			}
 		}
 	}
-	return all, nil
+	if len(records) == searchRecords {
+		last = records[len(records)-1].Key
+	}
+	return all, last, nil
 }
 
 func hasAll(text string, words []string) bool {

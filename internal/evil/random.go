@@ -47,7 +47,7 @@ func init() {
 				sent := len(t.Objects) == 1 && t.Objects[0]["seq"] != nil
 				return Facts{Effect: sent, Alerted: t.Alert(), Detail: t.Error()}
 			},
-			Without: []Edit{Off("internal/client/message.go", "if s.Entry.MK == cv.meta.Seed.public() && !cv.meta.Given {")},
+			Without: []Edit{Off("internal/client/message.go", "if s.Entry.MK == cv.own() && !cv.meta.Given {")},
 		},
 	)
 }

@@ -21,6 +21,10 @@ const (
 	ownRecord = "profile"
 )
 
+// cacheSize is how much of the records is kept open in memory, in bytes: the people
+// and keys of a group of a thousand.
+const cacheSize = 8 << 20
+
 // OpenProfile opens the profile of that name, and makes one if create is set
 // and there is none. It returns store.ErrNoProfile if there is none otherwise,
 // *store.DamagedError if one is there but not whole.
@@ -33,7 +37,7 @@ func OpenProfile(ctx context.Context, name string, create bool) (store.Store, er
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	s := store.Sealed(db, key, name)
+	s := store.Cached(store.Sealed(db, key, name), cacheSize)
 	if err := own(ctx, s, name); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
