@@ -21,7 +21,7 @@ func TestJoiningALargeTreePauses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := Join(c.Welcomes()[0], last.bundle, JoinOptions{RatchetTree: tree}, o); err != nil {
+	if _, _, err := Join(c.Welcomes()[len(c.Welcomes())-1], last.bundle, JoinOptions{RatchetTree: tree}, o); err != nil {
 		t.Fatal(err)
 	}
 	if pauses != members/pauseEvery {
