@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"codeberg.org/huis/huis/internal/client/store"
+	"codeberg.org/huis/huis/internal/proto"
 )
 
 // breathless counts what happens between two breaths of a client: records it puts
@@ -182,27 +183,35 @@ func TestJoiningALargeGroupVerifiesItsPeopleLater(t *testing.T) {
 	if err := bob.fetchInbox(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	var last string
+	var forged proto.AccountID
 	bob.at("hall", func(t *tx, cv *conversation) error {
-		given, err := t.list("given/", "", 0)
-		if err != nil {
+		records, err := t.list(givenPrefix, "", 0)
+		if err != nil || len(records) < 3 {
+			return fmt.Errorf("%d records wait to be verified: %v", len(records), err)
+		}
+		var r givenRecord
+		if err := decode(records[0].Value, r.wire); err != nil {
 			return err
 		}
-		if len(given) < len(names) {
-			return fmt.Errorf("%d chains wait to be verified, want at least %d", len(given), len(names))
-		}
-		last = given[len(given)-1].Key
-		var p profile
-		if err := decode(given[len(given)-1].Value, p.wire); err != nil {
-			return err
-		}
-		if t.handleOf(p.Account) != p.Handle {
-			return fmt.Errorf("%s is called %s", p.Handle, t.handleOf(p.Account))
-		}
+		p := &r.Profiles[len(r.Profiles)-1]
+		forged = p.Account
 		p.Links[0][len(p.Links[0])-1] ^= 1 // its signature
-		return t.save(last, p.wire)
+		if err := t.save(records[0].Key, r.wire); err != nil {
+			return err
+		}
+		if err := decode(records[2].Value, r.wire); err != nil {
+			return err
+		}
+		asked := r.Profiles[0]
+		if name := t.handleOf(asked.Account); name != asked.Handle {
+			return fmt.Errorf("%s is called %s", asked.Handle, name)
+		}
+		if _, known, err := t.chain(asked.Account); err != nil || !known {
+			return fmt.Errorf("the keys of who was asked for are not known: %v", err)
+		}
+		return nil
 	})
-	if b.most.Load() > 1 { // its own is
+	if b.most.Load() > 2 { // its own, and who was asked for
 		t.Errorf("%d chains were verified while joining", b.most.Load())
 	}
 	b.since.Store(0)
@@ -214,13 +223,11 @@ func TestJoiningALargeGroupVerifiesItsPeopleLater(t *testing.T) {
 		t.Errorf("%d chains were verified without a breath, at most %d may be", most, atOnce)
 	}
 	bob.at("hall", func(t *tx, cv *conversation) error {
-		bad := strings.TrimPrefix(last, "given/")
-		forged, err := t.get("chain/" + bad)
-		if err != nil || forged != nil {
+		if b, err := t.get("chain/" + forged.Hex()); err != nil || b != nil {
 			return fmt.Errorf("a chain with a forged signature was kept: %v", err)
 		}
-		if left, err := t.list("given/", "", 0); err != nil || len(left) > 0 {
-			return fmt.Errorf("%d chains are left: %v", len(left), err)
+		if left, err := t.list(givenPrefix, "", 0); err != nil || len(left) > 0 {
+			return fmt.Errorf("%d records are left: %v", len(left), err)
 		}
 		return nil
 	})

@@ -41,7 +41,8 @@ func (r *chainRecord) wire(c *wire.Codec) {
 func (t *tx) chainRecord(a proto.AccountID) (r chainRecord, err error) {
 	err = t.load("chain/"+a.Hex(), r.wire)
 	if err == nil && len(r.Links) == 0 {
-		if err = t.given(a); err == nil {
+		var some bool
+		if some, err = t.givenOf(a); some && err == nil {
 			err = t.load("chain/"+a.Hex(), r.wire)
 		}
 	}
@@ -113,6 +114,11 @@ func (t *tx) keepChain(a proto.AccountID, links [][]byte) error {
 func (t *tx) handleOf(a proto.AccountID) string {
 	if b, err := t.get("name/" + a.Hex()); err == nil && len(b) > 0 {
 		return string(b)
+	}
+	if some, err := t.givenOf(a); err == nil && some {
+		if b, err := t.get("name/" + a.Hex()); err == nil && len(b) > 0 {
+			return string(b)
+		}
 	}
 	return a.Hex()[:12]
 }
@@ -440,7 +446,7 @@ func unprovenError(handle string, device proto.DeviceID) error {
 
 // refreshOnce is how many chains are asked for while nothing waits to be sent: in a
 // large group the rest comes with later syncs, and holds nobody up meanwhile.
-const refreshOnce = 64
+const refreshOnce = 56
 
 // refreshMembers brings the chains of a conversation's members up to date: all
 // of them once a day, at once those of leaves that are not proven.

@@ -27,7 +27,9 @@ type Client struct {
 	chains map[proto.AccountID]kt.Chain
 	// checked is chainRecord.Checked of those that were looked at.
 	checked map[proto.AccountID]uint64
-	replay  kt.Replay // of the server's log
+	// given is in which record what was given of an account stands; nil: not read.
+	given  map[proto.AccountID]string
+	replay kt.Replay // of the server's log
 	// replayThen is the same as of the newest witnessed head.
 	replayThen kt.Replay
 	days       kt.Days // its distinguished versions
@@ -101,7 +103,7 @@ func (c *Client) forget() {
 	c.me = nil
 	c.convs = map[proto.ConversationID]*conversation{}
 	c.chains, c.checked = map[proto.AccountID]kt.Chain{}, map[proto.AccountID]uint64{}
-	c.former = nil
+	c.former, c.given = nil, nil
 }
 
 func (c *Client) now() time.Time { return c.cfg.Clock.Now() }

@@ -230,7 +230,7 @@ func (t *tx) join(j *joining) error {
 	if before != nil {
 		cv.meta.Offset = before.Base
 	}
-	if err := t.keepProfiles(j.blob.Profiles); err != nil {
+	if err := t.keepProfiles(cv.id, j.blob.Profiles); err != nil {
 		return err
 	}
 	t.delta(cv, j.delta)
