@@ -2,12 +2,14 @@
 // axe finds nothing, nothing is cut at 140 % of its length, and what is wide enough
 // for a person's eyes is kept as a picture (--keep: in docs/screenshots).
 import { createRequire } from 'node:module';
-import { mkdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { build, preview } from 'vite';
 import { World, assert, out, sizes } from './lib.mjs';
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const keep = process.argv.includes('--keep');
+/** Pictures alone, for who wants to see them: nothing is checked. */
+const unchecked = process.argv.includes('--unchecked');
 const only = process.argv.find((a) => a.startsWith('--only='))?.slice(7);
 const shots = keep ? new URL('../../docs/screenshots/', import.meta.url).pathname : out;
 const now = new Date('2026-11-22T10:05:00');
@@ -171,6 +173,24 @@ mkdirSync(shots, { recursive: true });
 const findings = [];
 let seen = 0;
 
+/** Kept pictures are WebP, which the browser itself can write: a third of the size. */
+const darkroom = keep ? await (await world.browser.newContext()).newPage() : null;
+async function picture(page, path) {
+  const png = await page.screenshot(keep ? {} : { path: `${path}.png` });
+  if (!darkroom) return;
+  const webp = await darkroom.evaluate(
+    async (url) => {
+      const image = await createImageBitmap(await (await fetch(url)).blob());
+      const canvas = new OffscreenCanvas(image.width, image.height);
+      canvas.getContext('2d').drawImage(image, 0, 0);
+      const bytes = await (await canvas.convertToBlob({ type: 'image/webp', quality: 0.5 })).arrayBuffer();
+      return btoa(Array.from(new Uint8Array(bytes), (b) => String.fromCharCode(b)).join(''));
+    },
+    `data:image/png;base64,${png.toString('base64')}`,
+  );
+  writeFileSync(`${path}.webp`, Buffer.from(webp, 'base64'));
+}
+
 async function look(context, [name, scene, address, act], size, theme, locale) {
   const page = await context.newPage();
   const where = `${name} ${size} ${theme} ${locale}`;
@@ -184,7 +204,8 @@ async function look(context, [name, scene, address, act], size, theme, locale) {
     if (act) await act(page);
     await page.evaluate(() => document.fonts.ready);
     await page.waitForTimeout(200);
-    await page.screenshot({ path: `${shots}${name}-${size}-${theme}-${locale}.png` });
+    await picture(page, `${shots}${name}-${size}-${theme}-${locale}`);
+    if (unchecked) return void seen++;
     for (const o of await page.evaluate(overflows)) findings.push(`${where}: ${o}`);
     await page.evaluate(axe);
     const { violations } = await page.evaluate(() => axe.run(document, { resultTypes: ['violations'] }));
