@@ -7,7 +7,6 @@ package evil
 var later = []struct{ ID, With string }{
 	{"B-10", "updates that carry a proof from the log of releases"},
 	{"B-11", "browsers that refuse a web app other than the one in the log of releases"},
-	{"B-13", "the check of what dependencies may do"},
 	{"B-21", "folders of files"},
 	{"B-23", "calls"},
 	{"B-25", "wake-ups of sleeping phones"},
