@@ -315,15 +315,16 @@ func (t *tx) followOwnName(me *identity, r *nameRecord) error {
 	return errors.Join(t.saveIdentity(&changed), t.giveName(me.Account, r.Handle), t.save(renamedKey, all.wire))
 }
 
-// renamedText tells of a renaming, by those of its names that this device knows.
-func (t *tx) renamedText(now string, a proto.AccountID, link uint32) (string, error) {
+// nameRenaming tells of a renaming by those of its names that this device knows;
+// now is the one the account has.
+func (t *tx) nameRenaming(ev *TrustEvent, now string, a proto.AccountID) error {
 	chain, _, err := t.chain(a)
 	if err != nil {
-		return "", err
+		return err
 	}
 	all, err := t.nameRecords()
 	if err != nil {
-		return "", err
+		return err
 	}
 	called := func(x kt.Index) string {
 		i := slices.IndexFunc(all, func(r nameRecord) bool { return r.Index == x })
@@ -333,18 +334,19 @@ func (t *tx) renamedText(now string, a proto.AccountID, link uint32) (string, er
 		return all[i].Handle
 	}
 	for _, r := range chain.Renames() {
-		if r.Link != link {
-			continue
-		}
-		from, to := called(r.From), called(r.To)
-		switch {
-		case from != "" && to != "":
-			return fmt.Sprintf("@%s is called @%s now; a device of theirs signed that", from, to), nil
-		case to != "":
-			return fmt.Sprintf("The account took the name @%s; a device of theirs signed that", to), nil
+		if r.Link == ev.link {
+			ev.From, ev.To = called(r.From), called(r.To)
 		}
 	}
-	return fmt.Sprintf("@%s changed names; a device of theirs signed that", now), nil
+	switch {
+	case ev.From != "" && ev.To != "":
+		ev.Text = fmt.Sprintf("@%s is called @%s now; a device of theirs signed that", ev.From, ev.To)
+	case ev.To != "":
+		ev.Text = fmt.Sprintf("The account took the name @%s; a device of theirs signed that", ev.To)
+	default:
+		ev.Text = fmt.Sprintf("@%s changed names; a device of theirs signed that", now)
+	}
+	return nil
 }
 
 // ownNames are the names of the own account, the present one first.

@@ -43,6 +43,8 @@ type TrustEvent struct {
 	Device string // lower-case hex, of the device it is about; "" if of none
 	Signed bool   // by a device or the recovery key of the account
 	Text   string // one sentence
+	From   string // "renamed": the handle before and after, "" if this device does not know it
+	To     string
 
 	account proto.AccountID // of a link, whose it is
 	link    uint32          // its number
@@ -229,7 +231,7 @@ func (t *tx) trustEvents(r *nameRecord, h kt.Holding) (all []TrustEvent, err err
 		for _, ev := range linkEvents(r.Handle, links) {
 			ev.account = k.Account
 			if ev.Kind == "renamed" {
-				if ev.Text, err = t.renamedText(r.Handle, k.Account, ev.link); err != nil {
+				if err := t.nameRenaming(&ev, r.Handle, k.Account); err != nil {
 					return nil, err
 				}
 			}

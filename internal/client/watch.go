@@ -13,6 +13,7 @@ type Change struct {
 	Everything bool // another process changed the store: anything may differ
 	Chats      []ChatChange
 	People     bool // names, keys, or what was compared
+	Names      bool // what somebody is called, and so conversations with them
 	Settings   bool
 }
 
@@ -34,10 +35,12 @@ func (t *tx) change() (out Change) {
 		switch prefix {
 		case "msg", "gone", "event", "dud", "rcpt", "about", "out", "chat", "mem", "draft", "warn":
 			t.chatChange(chats, prefix, rest, v != nil)
-		case "chain", "verified", "name", "label":
+		case "chain", "verified", "label":
 			out.People = true
 		case "translog":
 			out.People = out.People || rest == "alarm"
+		case "name":
+			out.People, out.Names = true, true
 		case "setting":
 			out.Settings = true
 		}
@@ -86,7 +89,7 @@ func (t *tx) chatChange(chats map[proto.ConversationID]*ChatChange, prefix, rest
 }
 
 func (c Change) empty() bool {
-	return !c.Everything && len(c.Chats) == 0 && !c.People && !c.Settings
+	return !c.Everything && len(c.Chats) == 0 && !c.People && !c.Names && !c.Settings
 }
 
 // tell passes a change on, if somebody wants to know.

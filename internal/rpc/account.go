@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"codeberg.org/huis/huis/internal/client"
+	"codeberg.org/huis/huis/internal/proto"
 )
 
 func (c *Core) state(k *Call, _ *Empty) (*State, error) { return c.present(k.Ctx) }
@@ -140,6 +141,30 @@ func (c *Core) tellState(ctx context.Context) error {
 	s, err := c.present(ctx)
 	if err == nil {
 		c.event("state", s)
+	}
+	return err
+}
+
+// changeName gives the own account another name.
+func (c *Core) changeName(k *Call, q *NewName) (*State, error) {
+	device, err := c.device()
+	if err != nil {
+		return nil, err
+	}
+	if _, err := device.ChangeName(k.Ctx, bare(q.Handle)); err != nil {
+		return nil, renameError(err)
+	}
+	return c.present(k.Ctx)
+}
+
+// renameError gives the server's refusals of a new name the words of one: those
+// of joining and of rights are others.
+func renameError(err error) error {
+	switch {
+	case errors.Is(err, proto.NameTaken):
+		return &Error{Code: CodeNameLeft, Text: "this name is or was somebody else's on the server", Hint: "choose another"}
+	case errors.Is(err, proto.Forbidden):
+		return &Error{Code: CodeNamePending, Text: "your name is being given to another account just now", Hint: "huis veto stops it if it was not you"}
 	}
 	return err
 }

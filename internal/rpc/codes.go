@@ -39,6 +39,9 @@ const (
 	CodeInviteExpired ErrorCode = "invite-expired"
 	CodeInviteUsed    ErrorCode = "invite-used"
 	CodeNameTaken     ErrorCode = "name-taken"
+	CodeNameLeft      ErrorCode = "name-left"    // for a new name: it is or was somebody else's
+	CodeNamePending   ErrorCode = "name-pending" // the own one is being given to another account
+	CodeTooSoon       ErrorCode = "too-soon"     // the own name was changed too often of late
 	CodeThrottled     ErrorCode = "throttled"
 	CodeBusy          ErrorCode = "busy"
 	CodeServerFull    ErrorCode = "server-full"

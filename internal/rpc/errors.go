@@ -17,6 +17,7 @@ var refusals = map[proto.Code]Error{
 	proto.InviteUsed:     {Code: CodeInviteUsed, Text: "this invitation has been used already", Hint: "each invitation is for one person; ask for another"},
 	proto.NameTaken:      {Code: CodeNameTaken, Text: "this name is taken on the server", Hint: "choose another; your invitation is still good"},
 	proto.BadName:        {Code: CodeBadName, Text: "this cannot be a name", Hint: "a name has 2 to 32 of the letters a to z, digits, dots and dashes"},
+	proto.TooSoon:        {Code: CodeTooSoon, Text: "your name was changed twice within a week", Hint: "wait until a week has passed since"},
 	proto.TooLarge:       {Code: CodeTooLarge, Text: "this is larger than the server takes", Hint: "send long texts as a file"},
 	proto.Throttled:      {Code: CodeThrottled, Text: "too much at once, the server asks to slow down", Hint: "wait a minute and try again"},
 	proto.Busy:           {Code: CodeBusy, Text: "the server is busy", Hint: "wait a minute and try again"},

@@ -275,6 +275,12 @@ func (v *PersonEvent) fields(c *codec) {
 	text(c, "device", &v.Device)
 	truth(c, "signed", &v.Signed)
 	text(c, "text", &v.Text)
+	text(c, "from?", &v.From)
+	text(c, "to?", &v.To)
+}
+
+func (v *NewName) fields(c *codec) {
+	text(c, "handle", &v.Handle)
 }
 
 func (v *Verify) fields(c *codec) {

@@ -89,6 +89,8 @@ func init() {
 		"evidence":        on((*Core).evidence),
 		"evidence.read":   on((*Core).readEvidence),
 
+		"account.rename": on((*Core).changeName),
+
 		"settings":     on((*Core).settings),
 		"settings.set": on((*Core).setSettings),
 	}

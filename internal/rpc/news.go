@@ -31,6 +31,7 @@ func (n *news) note(ch client.Change) {
 	n.mu.Lock()
 	n.all = n.all || ch.Everything
 	n.rest.People = n.rest.People || ch.People
+	n.rest.Names = n.rest.Names || ch.Names
 	n.rest.Settings = n.rest.Settings || ch.Settings
 	for _, c := range ch.Chats {
 		i := slices.IndexFunc(n.rest.Chats, func(o client.ChatChange) bool { return o.Chat == c.Chat })
@@ -81,8 +82,11 @@ func (c *Core) report(ctx context.Context, device *client.Client) {
 // tells whether all was told.
 func (c *Core) tell(ctx context.Context, device *client.Client, ch client.Change) bool {
 	var left client.Change
-	if ch.Everything {
+	if ch.Everything || ch.Names {
 		left.Everything = c.tellAll(ctx, device) != nil
+	}
+	if ch.Names {
+		left.Names = c.tellState(ctx) != nil // the own name, perhaps
 	}
 	for _, one := range ch.Chats {
 		if c.tellChat(ctx, device, one) != nil {
@@ -101,7 +105,7 @@ func (c *Core) tell(ctx context.Context, device *client.Client, ch client.Change
 		}
 	}
 	c.updateOutbox(ctx, device)
-	if !left.Everything && len(left.Chats) == 0 && !left.Settings {
+	if !left.Everything && !left.Names && len(left.Chats) == 0 && !left.Settings {
 		return true
 	}
 	c.news.note(left)

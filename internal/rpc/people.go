@@ -60,7 +60,7 @@ func (c *Core) detail(k *Call, device *client.Client, t client.Trust) (*PersonDe
 	d := &PersonDetail{Person: personOf(p), Words: t.Code.Words, Digits: t.Code.Digits, Fix: say(t.Fix), Checked: millis(t.Checked)}
 	for _, e := range slices.Backward(t.Events) {
 		d.History = append(d.History, PersonEvent{
-			Kind: PersonEventKind(e.Kind), Time: millis(e.Time), Device: e.Device, Signed: e.Signed, Text: e.Text,
+			Kind: PersonEventKind(e.Kind), Time: millis(e.Time), Device: e.Device, Signed: e.Signed, Text: e.Text, From: e.From, To: e.To,
 		})
 	}
 	return d, nil

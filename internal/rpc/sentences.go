@@ -126,6 +126,9 @@ var sentences = []sentence{
 	{"person-began", "@%’s account began"},
 	{"person-rotated", "A device of @% renewed its key"},
 	{"person-recovery", "@% set a recovery key"},
+	{"person-renamed", "@% is called @% now; a device of theirs signed that"},
+	{"person-took-name", "The account took the name @%; a device of theirs signed that"},
+	{"person-changed-name", "@% changed names; a device of theirs signed that"},
 	{"person-verified", "You compared safety words with @%"},
 	// The own account.
 	{"own-name-without", "the server's log has your name @% without your account"},

@@ -408,6 +408,7 @@ const (
 	PersonReset    PersonEventKind = "reset"    // the account was made anew
 	PersonRefused  PersonEventKind = "refused"  // that was objected to
 	PersonVerified PersonEventKind = "verified" // words compared here
+	PersonRenamed  PersonEventKind = "renamed"  // another handle, signed
 	PersonEnded    PersonEventKind = "ended"    // the account
 )
 
@@ -416,8 +417,15 @@ type PersonEvent struct {
 	Kind   PersonEventKind `json:"kind"`
 	Time   Millis          `json:"time"`
 	Device string          `json:"device"`
-	Signed bool            `json:"signed"` // by a device or the recovery key of the account
-	Text   string          `json:"text"`   // English; interfaces translate the kind
+	Signed bool            `json:"signed"`         // by a device or the recovery key of the account
+	Text   string          `json:"text"`           // English; interfaces translate the kind
+	From   string          `json:"from,omitempty"` // PersonRenamed: the handles, "" if not known here
+	To     string          `json:"to,omitempty"`
+}
+
+// NewName is what the own account is to be called.
+type NewName struct {
+	Handle string `json:"handle"`
 }
 
 // Verify records that the safety words were compared, or takes it back.

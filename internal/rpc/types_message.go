@@ -103,6 +103,7 @@ const (
 	EventBack     EventKind = "back"    // this device was let in again
 	EventHistory  EventKind = "history" // earlier messages were handed on
 	EventVerified EventKind = "verified"
+	EventCalled   EventKind = "called"  // somebody has another handle
 	EventChanged  EventKind = "changed" // somebody's keys changed after they were compared
 )
 
@@ -111,7 +112,7 @@ type ChatEvent struct {
 	Kind   EventKind `json:"kind"`
 	By     string    `json:"by"`     // handle
 	People []string  `json:"people"` // handles
-	Text   string    `json:"text"`   // EventRenamed: the name; EventRoles: "admin" or "member"
+	Text   string    `json:"text"`   // EventRenamed, EventCalled: the name; EventRoles: "admin" or "member"
 	Number int       `json:"number"` // EventExpiry: seconds
 }
 

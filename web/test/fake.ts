@@ -228,6 +228,15 @@ export class FakeCore implements Port {
     };
   }
 
+  /** Another name, unless somebody has it. */
+  #rename(handle: string): T.State {
+    if (!/^[a-z0-9.-]{2,32}$/.test(handle)) throw new Refused('bad-name');
+    if (this.people.some((p) => p.handle === handle)) throw new Refused('name-left');
+    this.state = { ...this.state, handle };
+    this.fire('state', this.state);
+    return this.state;
+  }
+
   #page(q: T.MessagesRequest): T.MessagesPage {
     const all = this.messages[q.chat] ?? [];
     const limit = q.limit || 50;
@@ -297,6 +306,7 @@ export class FakeCore implements Port {
       }),
       'recovery.show': () => ({ key: this.recoveryKey }),
       'recovery.new': () => ({ key: this.recoveryKey }),
+      'account.rename': (q) => this.#rename(q.handle),
       'chat.notes': () => ({ notes: [] }),
       'recovery.confirm': (q) => {
         const right = q.key === this.recoveryKey;

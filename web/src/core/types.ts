@@ -396,7 +396,7 @@ export interface PersonDetail {
 }
 
 /** PersonEventKind is what happened to somebody's keys. */
-export type PersonEventKind = "began" | "added" | "revoked" | "rotated" | "recovery" | "reset" | "refused" | "verified" | "ended";
+export type PersonEventKind = "began" | "added" | "revoked" | "rotated" | "recovery" | "reset" | "refused" | "verified" | "renamed" | "ended";
 
 /** PersonEvent is one change of somebody's keys. */
 export interface PersonEvent {
@@ -407,6 +407,14 @@ export interface PersonEvent {
   signed: boolean;
   /** English; interfaces translate the kind */
   text: string;
+  /** PersonRenamed: the handles, "" if not known here */
+  from?: string;
+  to?: string;
+}
+
+/** NewName is what the own account is to be called. */
+export interface NewName {
+  handle: string;
 }
 
 /** Verify records that the safety words were compared, or takes it back. */
@@ -660,7 +668,7 @@ export interface Reaction {
 }
 
 /** EventKind is what happened in a conversation. */
-export type EventKind = "created" | "added" | "removed" | "left" | "device" | "dropped" | "renamed" | "roles" | "expiry" | "back" | "history" | "verified" | "changed";
+export type EventKind = "created" | "added" | "removed" | "left" | "device" | "dropped" | "renamed" | "roles" | "expiry" | "back" | "history" | "verified" | "called" | "changed";
 
 /** ChatEvent is something that happened in a conversation. */
 export interface ChatEvent {
@@ -669,7 +677,7 @@ export interface ChatEvent {
   by: string;
   /** handles */
   people: string[];
-  /** EventRenamed: the name; EventRoles: "admin" or "member" */
+  /** EventRenamed, EventCalled: the name; EventRoles: "admin" or "member" */
   text: string;
   /** EventExpiry: seconds */
   number: number;
@@ -801,16 +809,17 @@ export interface BundleChecked {
 }
 
 /** ErrorCode is the closed list of why a call fails. */
-export type ErrorCode = "bad-request" | "internal" | "cancelled" | "disconnected" | "unsupported" | "no-profile" | "has-profile" | "unreachable" | "unknown-chat" | "unknown-person" | "unknown-message" | "not-member" | "revoked" | "too-large" | "forbidden" | "exists" | "bad-name" | "bad-invite" | "other-server" | "bad-code" | "not-approved" | "bad-recovery" | "no-backup" | "other-words" | "safety" | "pin" | "damaged" | "full" | "not-now" | "invite-unknown" | "invite-expired" | "invite-used" | "name-taken" | "throttled" | "busy" | "server-full" | "quota" | "none-left" | "gone" | "refused";
+export type ErrorCode = "bad-request" | "internal" | "cancelled" | "disconnected" | "unsupported" | "no-profile" | "has-profile" | "unreachable" | "unknown-chat" | "unknown-person" | "unknown-message" | "not-member" | "revoked" | "too-large" | "forbidden" | "exists" | "bad-name" | "bad-invite" | "other-server" | "bad-code" | "not-approved" | "bad-recovery" | "no-backup" | "other-words" | "safety" | "pin" | "damaged" | "full" | "not-now" | "invite-unknown" | "invite-expired" | "invite-used" | "name-taken" | "name-left" | "name-pending" | "too-soon" | "throttled" | "busy" | "server-full" | "quota" | "none-left" | "gone" | "refused";
 
 /** SentenceCode tells which sentence the core says; sentences.go lists them. */
-export type SentenceCode = "chat-backup-history" | "chat-bad-receipt" | "chat-bad-signature" | "chat-bad-stamp" | "chat-begins-elsewhere" | "chat-broken" | "chat-copy" | "chat-generation" | "chat-history-refused" | "chat-key-gone" | "chat-left-out" | "chat-lost" | "chat-of-another" | "chat-order" | "chat-other-submitter" | "chat-shorter" | "chat-stopped" | "chat-two-logs" | "chat-unread" | "chat-wanted" | "chat-went-on" | "chat-wrong-epoch" | "device-former" | "device-revoked" | "device-unproven" | "evidence-unknown" | "file-damaged" | "fix-accept" | "fix-admin-removes" | "fix-ask-anew" | "fix-ask-devices" | "fix-clock" | "fix-compare" | "fix-contacts-compare" | "fix-day" | "fix-devices" | "fix-file" | "fix-inviter" | "fix-later" | "fix-look" | "fix-members" | "fix-new-log" | "fix-new-log-again" | "fix-new-log-ask" | "fix-new-name" | "fix-no-version" | "fix-not-part" | "fix-operator" | "fix-other-key" | "fix-pending" | "fix-policy-digits" | "fix-policy-first" | "fix-policy-hash" | "fix-policy-log" | "fix-policy-serve" | "fix-policy-signers" | "fix-policy-wait" | "fix-readd" | "fix-remove" | "fix-remove-device" | "fix-tell-contacts" | "fix-too-late" | "fix-unchanged" | "fix-veto" | "fix-witnesses" | "fix-words" | "keys-foreign-chain" | "keys-foreign-device" | "keys-lacking" | "keys-less" | "keys-not-backup" | "keys-not-found" | "keys-not-logged" | "keys-older-backup" | "keys-other-account" | "keys-other-name" | "keys-shown-as" | "keys-taken-back" | "keys-two-versions" | "keys-withheld" | "log-false-name" | "log-held-back" | "log-hidden" | "log-incomplete" | "log-new" | "log-new-bad" | "log-new-compare" | "log-new-other" | "log-new-words" | "log-other-key" | "log-rewritten" | "log-rules" | "log-shorter" | "log-stamp-key" | "log-stamp-name" | "log-still" | "log-two" | "log-two-word" | "log-unsigned" | "log-went-on" | "name-former" | "name-not-theirs" | "name-old-devices" | "name-pending" | "name-pending-open" | "other" | "own-backup-foreign" | "own-backup-former" | "own-backup-late" | "own-before" | "own-event-refused" | "own-held-before" | "own-held-since" | "own-name-without" | "own-not-part" | "own-older-devices" | "own-other-recovered" | "own-other-registered" | "own-recovered" | "own-refused" | "own-rename-place" | "own-rename-unshown" | "own-renamed" | "own-reset" | "own-sealing-key" | "own-too-late" | "person-added" | "person-added-recovery" | "person-began" | "person-ended" | "person-recovered" | "person-recovery" | "person-refused" | "person-reset" | "person-reset-signed" | "person-revoked" | "person-rotated" | "person-verified" | "policy-cannot" | "policy-changed" | "policy-fewest" | "policy-groups" | "policy-invalid" | "policy-may" | "policy-new" | "policy-no-hash" | "policy-no-signer" | "policy-none" | "policy-not-invited" | "policy-not-inviter" | "policy-not-logged" | "policy-not-shown" | "policy-other-log" | "policy-short-hash" | "policy-waits-consent" | "policy-waits-days" | "policy-waits-invited" | "policy-waits-log" | "policy-waits-witnesses" | "policy-with" | "policy-without" | "release-false" | "witness-none" | "witness-some";
+export type SentenceCode = "chat-backup-history" | "chat-bad-receipt" | "chat-bad-signature" | "chat-bad-stamp" | "chat-begins-elsewhere" | "chat-broken" | "chat-copy" | "chat-generation" | "chat-history-refused" | "chat-key-gone" | "chat-left-out" | "chat-lost" | "chat-of-another" | "chat-order" | "chat-other-submitter" | "chat-shorter" | "chat-stopped" | "chat-two-logs" | "chat-unread" | "chat-wanted" | "chat-went-on" | "chat-wrong-epoch" | "device-former" | "device-revoked" | "device-unproven" | "evidence-unknown" | "file-damaged" | "fix-accept" | "fix-admin-removes" | "fix-ask-anew" | "fix-ask-devices" | "fix-clock" | "fix-compare" | "fix-contacts-compare" | "fix-day" | "fix-devices" | "fix-file" | "fix-inviter" | "fix-later" | "fix-look" | "fix-members" | "fix-new-log" | "fix-new-log-again" | "fix-new-log-ask" | "fix-new-name" | "fix-no-version" | "fix-not-part" | "fix-operator" | "fix-other-key" | "fix-pending" | "fix-policy-digits" | "fix-policy-first" | "fix-policy-hash" | "fix-policy-log" | "fix-policy-serve" | "fix-policy-signers" | "fix-policy-wait" | "fix-readd" | "fix-remove" | "fix-remove-device" | "fix-tell-contacts" | "fix-too-late" | "fix-unchanged" | "fix-veto" | "fix-witnesses" | "fix-words" | "keys-foreign-chain" | "keys-foreign-device" | "keys-lacking" | "keys-less" | "keys-not-backup" | "keys-not-found" | "keys-not-logged" | "keys-older-backup" | "keys-other-account" | "keys-other-name" | "keys-shown-as" | "keys-taken-back" | "keys-two-versions" | "keys-withheld" | "log-false-name" | "log-held-back" | "log-hidden" | "log-incomplete" | "log-new" | "log-new-bad" | "log-new-compare" | "log-new-other" | "log-new-words" | "log-other-key" | "log-rewritten" | "log-rules" | "log-shorter" | "log-stamp-key" | "log-stamp-name" | "log-still" | "log-two" | "log-two-word" | "log-unsigned" | "log-went-on" | "name-former" | "name-not-theirs" | "name-old-devices" | "name-pending" | "name-pending-open" | "other" | "own-backup-foreign" | "own-backup-former" | "own-backup-late" | "own-before" | "own-event-refused" | "own-held-before" | "own-held-since" | "own-name-without" | "own-not-part" | "own-older-devices" | "own-other-recovered" | "own-other-registered" | "own-recovered" | "own-refused" | "own-rename-place" | "own-rename-unshown" | "own-renamed" | "own-reset" | "own-sealing-key" | "own-too-late" | "person-added" | "person-added-recovery" | "person-began" | "person-changed-name" | "person-ended" | "person-recovered" | "person-recovery" | "person-refused" | "person-renamed" | "person-reset" | "person-reset-signed" | "person-revoked" | "person-rotated" | "person-took-name" | "person-verified" | "policy-cannot" | "policy-changed" | "policy-fewest" | "policy-groups" | "policy-invalid" | "policy-may" | "policy-new" | "policy-no-hash" | "policy-no-signer" | "policy-none" | "policy-not-invited" | "policy-not-inviter" | "policy-not-logged" | "policy-not-shown" | "policy-other-log" | "policy-short-hash" | "policy-waits-consent" | "policy-waits-days" | "policy-waits-invited" | "policy-waits-log" | "policy-waits-witnesses" | "policy-with" | "policy-without" | "release-false" | "witness-none" | "witness-some";
 
 /** Kind is what a frame is. */
 export type Kind = "call" | "ok" | "err" | "event" | "cancel";
 
 /** Every call: what it takes and what it answers. */
 export interface Methods {
+  "account.rename": { call: NewName; ok: State };
   "alarms": { call: Empty; ok: AlarmList };
   "attachment.read": { call: AttachmentRequest; ok: Attachment };
   "bundle.check": { call: CheckBundle; ok: BundleChecked };

@@ -86,6 +86,8 @@ export function eventText(e: ChatEvent): string {
       return own ? t.event_historyYou() : t.event_history({ who });
     case 'verified':
       return t.event_verified({ who: person });
+    case 'called':
+      return t.event_called({ who: person, name: e.text });
     case 'changed':
       return t.event_changed({ who: person });
   }

@@ -14,6 +14,11 @@ class People {
     app.whenReady(() => void this.read());
   }
 
+  /** What is known of one person, also by a name they left. */
+  of(handle: string): PersonDetail | null {
+    return this.detail && this.#open === handle ? this.detail : null;
+  }
+
   get(handle: string): Person | undefined {
     return this.all.find((p) => p.handle === handle);
   }

@@ -60,6 +60,7 @@ export function rowsOf(messages: readonly Message[], firstNew: string, notes: re
 const noted: Partial<Record<PersonEventKind, EventKind>> = {
   reset: 'changed',
   verified: 'verified',
+  renamed: 'called',
 };
 const notedPeople = 50; // of how many members the keys' history is looked at
 
@@ -174,7 +175,10 @@ class Timeline {
       for (const e of history) {
         const kind = noted[e.kind];
         if (kind && e.time > 0)
-          notes.push({ time: e.time, event: { kind, by: handle, people: [handle], text: '', number: 0 } });
+          notes.push({
+            time: e.time,
+            event: { kind, by: handle, people: [e.from || handle], text: e.to || handle, number: 0 },
+          });
       }
     }
     if (id === this.chat) this.notes = notes.sort((a, b) => a.time - b.time);
