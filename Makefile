@@ -11,7 +11,7 @@ COREFLAGS := -gcflags=all=-l $(foreach p,crypto/... vendor/golang.org/x/crypto/.
 # The curves of NIST are left out of it; cmd/huis-wasm/_std says why.
 NIST := crypto/internal/fips140/ecdh
 
-.PHONY: run build core check-web test check attack sim soak bench bench-web vectors setup clean
+.PHONY: run build core release check-release check-web test check attack sim soak bench bench-web vectors setup clean
 
 run: build ## build, start a server on 127.0.0.1, print an invitation
 	./bin/huis serve --data $(DATA)
@@ -25,6 +25,12 @@ core: ## the core for browsers, which bin/huis embeds; without Node
 		"$$($(GO) env GOROOT)/src/$(NIST)" "$$($(GO) env GOROOT)/src/$(NIST)" >bin/overlay.json
 	GOOS=js GOARCH=wasm $(GO) build -trimpath -buildvcs=false -overlay bin/overlay.json -ldflags '-s -w' $(COREFLAGS) -o bin/core.wasm ./cmd/huis-wasm
 	@$(GO) run ./web/pack bin/core.wasm web/core
+
+release: setup ## bin/release: programs for all platforms, sums; VERSION=v1.0 KEY=FILE RELEASE_KEY=… signs (docs/operating.md)
+	scripts/release
+
+check-release: setup ## the release twice, in two folders: the same bytes? PLATFORMS=all for every platform
+	scripts/check-release
 
 check-web: setup ## web/dist and the core once more from source: the same bytes?
 	scripts/check-web

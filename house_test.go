@@ -48,6 +48,7 @@ var arrows = map[string][]string{
 	"web":                       {},
 	"web/...":                   {},
 	"internal/witness":          {"kt"},
+	"internal/release":          {"kt"},
 	"internal/cli":              {"mls", "kt", "internal/...", "!internal/sim", "!internal/evil", "!internal/e2e/..."},
 	"internal/cli/...":          {"mls", "kt", "internal/...", "!internal/sim", "!internal/evil", "!internal/e2e/..."},
 	"internal/sim":              {"mls", "kt", "internal/..."},

@@ -56,6 +56,9 @@ type commands struct {
 	App       appCommand       `cmd:"" help:"The web interface on this computer, with this program as its core."`
 	Verify    verifyCommand    `cmd:"" help:"Compare safety words with a person, or check an evidence file, offline."`
 	VerifyWeb verifyWebCommand `cmd:"" help:"Check that a server gives browsers the web app this program was built with, and that its log has it."`
+
+	Release       releaseCommands      `cmd:"" help:"Make, sign and log a release of this program."`
+	VerifyRelease verifyReleaseCommand `cmd:"" help:"Check that a program was released: files, signature and log."`
 }
 
 // globals may stand anywhere after the command.

@@ -66,8 +66,8 @@ func named(ts *testscript.TestScript, name string) *e2e.Server {
 	return found
 }
 
-// server NAME [FLAG…] starts a server, or starts it again; it sets $URL and
-// $INVITE.
+// server NAME [FLAG…] starts a server, or starts it again; it sets $URL,
+// $INVITE and $FINGERPRINT.
 func server(ts *testscript.TestScript, neg bool, args []string) {
 	huis, err := exec.LookPath("huis")
 	ts.Check(err)
@@ -83,6 +83,7 @@ func server(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv("URL", s.URL)
 	ts.Setenv("ADDRESS", strings.TrimPrefix(s.URL, "https://"))
 	ts.Setenv("INVITE", s.Invite)
+	ts.Setenv("FINGERPRINT", s.Fingerprint)
 }
 
 // witness NAME SERVER [FLAG…] starts a witness of the server's log, or starts it

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bytes"
 	"compress/gzip"
 	"context"
 	"errors"
@@ -10,14 +9,11 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 
 	"codeberg.org/huis/huis/internal/client"
 	"codeberg.org/huis/huis/internal/httpapi/dial"
-	"codeberg.org/huis/huis/internal/proto"
 	"codeberg.org/huis/huis/internal/webapp"
-	"codeberg.org/huis/huis/internal/wire"
 	"codeberg.org/huis/huis/kt"
 )
 
@@ -157,97 +153,11 @@ func unpacked(answer *http.Response) (body []byte, err error) {
 
 // log asks the server's log for the manifest, and verifies what it answers.
 func (v *webVerified) log(e *env, ref client.ServerRef, served *webapp.Served) error {
-	server, err := dial.New(ref)
-	if err != nil {
-		return err
-	}
-	call := func(m proto.Method, req, resp proto.Message) error {
-		return server.Call(e.ctx, client.Anonymous, m, req, resp)
-	}
-	var info proto.InfoResponse
-	if err := call(proto.Info, new(proto.InfoRequest), &info); err != nil {
-		return err
-	}
-	log := kt.NoteKey{Name: info.Origin, Key: info.LogKey}
-	if known := new(verifyCommand).pinned(e, log); known != nil && !*known && v.ofProfile(e, ref) {
-		return &client.SafetyError{Reason: "the server shows another log key than this device pinned", Fix: "do not open the web app; tell the server's operator"}
-	}
 	label, sum, err := kt.ParseRelease(kt.ProductWeb, served.Hash)
 	if err != nil {
 		return err
 	}
-	for range 3 { // the log may grow in between
-		var head proto.LogHeadResponse
-		var entry, policies proto.LogEntryResponse
-		err := errors.Join(
-			call(proto.LogEntry, &proto.LogEntryRequest{Kind: uint8(kt.KindRelease), Label: label}, &entry),
-			call(proto.LogEntry, &proto.LogEntryRequest{Kind: uint8(kt.KindPolicy), Label: []byte(kt.PolicyLabel)}, &policies),
-			call(proto.LogHead, new(proto.LogHeadRequest), &head))
-		if err != nil {
-			return err
-		}
-		record, err := kt.ParseEpochRecord(head.Record)
-		if err != nil {
-			return err
-		}
-		if entry.Proof.Epoch != record.N || policies.Proof.Epoch != record.N {
-			continue
-		}
-		if err := v.verify(log, kt.VRFPublicKey(info.VRFKey), record, &head, label, &entry, &policies); err != nil {
-			return &client.SafetyError{Reason: "what the server shows of its log is not true: " + err.Error(), Fix: "do not open the web app; tell the server's operator"}
-		}
-		v.Logged = slices.ContainsFunc(entry.Values, func(v []byte) bool { return bytes.Equal(v, sum[:]) })
-		return nil
-	}
-	return &hinted{errors.New("the server's log grows faster than it can be read"), "try again"}
-}
-
-// ofProfile tells whether the profile is of that server.
-func (*webVerified) ofProfile(e *env, ref client.ServerRef) bool {
-	c, err := e.open()
-	if err != nil {
-		return false
-	}
-	defer func() { _ = c.Close() }() // only read
-	return c.Server().URL == ref.URL
-}
-
-// verify checks what the server shows of its newest epoch.
-func (v *webVerified) verify(log kt.NoteKey, vrf kt.VRFPublicKey, r kt.EpochRecord, head *proto.LogHeadResponse, label []byte, entry, policies *proto.LogEntryResponse) error {
-	if err := entryHolds(vrf, kt.KindPolicy, []byte(kt.PolicyLabel), r, policies); err != nil {
-		return err
-	}
-	var witnesses []kt.NoteKey
-	if n := len(policies.Values); n > 0 {
-		last, err := kt.ParseSignedPolicy(policies.Values[n-1])
-		if err != nil {
-			return err
-		}
-		witnesses = last.Policy.Witnesses
-	}
-	signed, err := kt.VerifyCheckpoint(head.Checkpoint, log, witnesses)
-	if err != nil {
-		return err
-	}
-	proof := make([]kt.Hash, len(head.Inclusion))
-	for i, h := range head.Inclusion {
-		proof[i] = kt.Hash(h)
-	}
-	if err := kt.CheckInclusion(proof, signed.Size, signed.Root, r.N, r.LeafHash()); err != nil {
-		return err
-	}
-	v.Origin, v.Key, v.Size, v.Witnesses = log.Name, log.LogText(), signed.Size, len(signed.Cosignatures)
-	return entryHolds(vrf, kt.KindRelease, label, r, entry)
-}
-
-func entryHolds(vrf kt.VRFPublicKey, kind kt.MapKind, label []byte, r kt.EpochRecord, got *proto.LogEntryResponse) error {
-	p := kt.LabelProof{VRF: got.Proof.VRF}
-	for _, o := range got.Proof.Openings {
-		p.Openings = append(p.Openings, o)
-	}
-	if err := wire.Decode(got.Proof.Map, p.Map.Wire); err != nil {
-		return err
-	}
-	_, err := p.Verify(vrf, kind, label, r.MapRoot, got.Values)
+	a, err := askLog(e, ref, label, sum, "do not open the web app; tell the server's operator")
+	v.Logged, v.Origin, v.Key, v.Size, v.Witnesses = a.Holds, a.Origin, a.Key, a.Size, a.Witnesses
 	return err
 }

@@ -36,6 +36,9 @@ func ParseServerRef(s string) (ServerRef, error) {
 		return ServerRef{}, err
 	}
 	pin, err := base64.RawURLEncoding.DecodeString(fragment)
+	if len(fragment) == hex.EncodedLen(32) { // as huis serve prints it
+		pin, err = hex.DecodeString(fragment)
+	}
 	if err != nil || (len(pin) != 0 && len(pin) != 32) {
 		return ServerRef{}, fmt.Errorf("the part after # is not a server's fingerprint")
 	}

@@ -48,6 +48,19 @@ func (c *Client) CheckWebRelease(ctx context.Context, offered, used [32]byte) (R
 	return c.checkRelease(ctx, kt.ProductWeb, offered, used)
 }
 
+// CheckProgramRelease tells whether the log vouches for a release of the program,
+// by SHA-256 of its SHA256SUMS.
+func (c *Client) CheckProgramRelease(ctx context.Context, sum [32]byte) (Release, error) {
+	return c.checkRelease(ctx, kt.ProductProgram, sum, sum)
+}
+
+// PublishRelease enters a release of the program into the log: admins may.
+func (c *Client) PublishRelease(ctx context.Context, sum [32]byte) error {
+	return c.callAccount(ctx, proto.ReleasePut, func(s proto.SessionID) proto.Message {
+		return &proto.ReleasePutRequest{Session: s, Sum: sum}
+	}, &proto.Empty{})
+}
+
 // checkRelease tells whether the log vouches for what a server offers in place
 // of what is used. It is an error if the server cannot be asked, and a
 // *SafetyError if what it shows is not true or its log is in doubt.

@@ -231,7 +231,7 @@ var reviewed = strings.Fields(`
 	account_open invite chain_append lookup chain_proof log_epochs publish package_count claim
 	inbox_post inbox_fetch inbox_ack create_token
 	create append commit open read blob_begin blob_put blob_stat blob_finish blob_get pin unpin
-	veto name_place rename policy_put backup_get backup_set recover
+	veto name_place rename policy_put release_put backup_get backup_set recover
 	give_log give_account give_entries give_done`)
 
 func undeclared(methods []string) (extra []string) {

@@ -50,6 +50,7 @@ func (h *Handler) allRoutes() map[proto.Method]route {
 		proto.ChainProof:   on(small, within(h, l.directory, func(r *proto.ChainProofRequest) proto.SessionID { return r.Session }, accounts.ChainProof)),
 		proto.LogEpochs:    on(small, within(h, l.directory, func(r *proto.LogEpochsRequest) proto.SessionID { return r.Session }, accounts.LogEpochs)),
 		proto.PolicyPut:    on(proto.MaxPolicy+small, within(h, l.directory, func(r *proto.PolicyPutRequest) proto.SessionID { return r.Session }, accounts.PolicyPut)),
+		proto.ReleasePut:   on(small, within(h, l.directory, func(r *proto.ReleasePutRequest) proto.SessionID { return r.Session }, accounts.ReleasePut)),
 		proto.Publish:      on(aPublish, deliveries.Publish),
 		proto.PackageCount: on(small, within(h, l.inbox, func(r *proto.PackageCountRequest) proto.SessionID { return r.Session }, deliveries.PackageCount)),
 		proto.Claim:        on(small, deliveries.Claim),

@@ -50,6 +50,7 @@ const (
 	InboxAck     Method = "inbox_ack"
 	CreateToken  Method = "create_token"
 	PolicyPut    Method = "policy_put"
+	ReleasePut   Method = "release_put"
 	BackupGet    Method = "backup_get"
 	BackupSet    Method = "backup_set"
 	GiveDone     Method = "give_done"
@@ -122,6 +123,7 @@ func Calls() []Call {
 		call[InboxAckRequest, Empty](InboxAck),
 		call[CreateTokenRequest, CreateTokenResponse](CreateToken),
 		call[PolicyPutRequest, Empty](PolicyPut),
+		call[ReleasePutRequest, Empty](ReleasePut),
 		call[BackupGetRequest, BackupGetResponse](BackupGet),
 		call[BackupSetRequest, Empty](BackupSet),
 		call[GiveDoneRequest, GiveDoneResponse](GiveDone),

@@ -188,7 +188,7 @@ func wantLane(m proto.Method) client.Lane {
 		return client.Anonymous
 	case proto.AccountOpen, proto.Invite, proto.ChainAppend, proto.Veto, proto.NamePlace, proto.Rename, proto.Lookup, proto.ChainProof, proto.LogEpochs, proto.Publish,
 		proto.PackageCount, proto.Claim, proto.InboxPost, proto.InboxFetch, proto.InboxAck, proto.CreateToken,
-		proto.PolicyPut, proto.BackupGet, proto.BackupSet, proto.GiveDone:
+		proto.PolicyPut, proto.ReleasePut, proto.BackupGet, proto.BackupSet, proto.GiveDone:
 		return client.Account
 	}
 	return client.Conversations
