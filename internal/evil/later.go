@@ -5,8 +5,6 @@ package evil
 // later are the attacks on what is not built yet: each comes with its feature,
 // and until then no row says that it was played.
 var later = []struct{ ID, With string }{
-	{"B-10", "updates that carry a proof from the log of releases"},
-	{"B-11", "browsers that refuse a web app other than the one in the log of releases"},
 	{"B-21", "folders of files"},
 	{"B-23", "calls"},
 	{"B-25", "wake-ups of sleeping phones"},

@@ -1,7 +1,7 @@
 // What keeps a browser to the build it first saw: an operator who gives one person
 // another one, changed files, or another service worker; and the server that is
 // really brought to a new version, is interrupted while that is fetched, and goes
-// back to the old one. The attacks are B-10 and B-11 of THREATMODEL.md.
+// back to the old one. The attack is B-11 of THREATMODEL.md.
 import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -105,7 +105,7 @@ try {
       },
     ],
     [
-      'B-10: one person is given a build the log does not hold: it is refused, the old one goes on',
+      'B-11: one person is given a build the log does not hold: it is refused, the old one goes on',
       async () => {
         evil = await forged(liar, { 'app.js': (s) => s + evilLine });
         liar.lie = (who, path) => (who === 'ada' ? evil.answer(path) : null);
@@ -206,7 +206,7 @@ try {
       },
     ],
     [
-      'B-10: an older version is refused, though the log holds it',
+      'B-11: an older version is refused, though the log holds it',
       async () => {
         world.program = huis;
         await world.server();

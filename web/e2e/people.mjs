@@ -216,7 +216,20 @@ try {
             });
           await ada.getByRole('button', { name: 'Send', exact: true }).click();
           await message(bob, name).waitFor();
+          // Opened, it is a file on the disk, and never a page of the application.
+          const saved = bob.waitForEvent('download');
+          await bob.getByRole('button', { name: `Save ${name}` }).click();
+          assert(readFileSync(await (await saved).path(), 'utf8') === active, `${name} is another file`);
         }
+        assert(bob.context().pages().length === 1, 'a file was opened as a page');
+        await menu(ada, 'onerror', 'Edit');
+        await ada.locator('#composer').fill(hostile + ' edited');
+        await ada.keyboard.press('Enter');
+        await message(bob, 'edited').waitFor();
+        await message(bob, 'edited').hover();
+        await message(bob, 'edited').getByRole('button', { name: 'Reply' }).click();
+        await say(bob, hostile + ' answered');
+        await message(ada, 'answered').waitFor();
         await ada.locator('#composer').fill(words.draft); // drafts go to a person's other devices
         await ada.locator('#composer').blur();
         await bob.goto(new URL('#/search', new URL(server.web).origin + '/').href);
