@@ -48,12 +48,11 @@ export async function scroll(page, name, say) {
     const done = await page.evaluate(async () => {
       const view = document.querySelector('.log .view');
       const until = performance.now() + 5000;
-      let still = 0;
       while (performance.now() < until) {
         view.scrollTop = Math.max(0, view.scrollTop - 2000);
         await new Promise(requestAnimationFrame);
-        if (view.scrollTop > 0) still = 0;
-        else if (performance.now() - (still ||= performance.now()) > 3000) return true;
+        const first = [...view.querySelectorAll('.bub')].some((b) => /Message 1\. /.test(b.textContent));
+        if (view.scrollTop === 0 && first) return true;
       }
       return false;
     });

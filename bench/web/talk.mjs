@@ -109,7 +109,7 @@ try {
   result.joinNative = joining((await stage.order('meter')).meter);
   await stage.order('say', 'crowd', 40, 200);
   const heard = [];
-  for (const until = performance.now() + 300_000; performance.now() < until; ) {
+  for (const until = performance.now() + 300_000; performance.now() < until;) {
     await sleep(1000);
     heard.push(...((await drain()).steps ?? []));
     if (sum(heard.map((s) => s.put?.msg ?? 0)) >= 40) break;
@@ -140,7 +140,8 @@ try {
     say(`${got} came, ${filled ? 'all' : 'not all'} sent, ${m.lost} records lost, load ${load()}`);
     if (got >= messages) break;
     if (got > last.got) last = { got, at: performance.now() };
-    if (filled && performance.now() - last.at > 300_000) throw new Error(`${got} of ${messages} messages came`);
+    if (filled && performance.now() - last.at > 300_000)
+      throw new Error(`${got} of ${messages} messages came`);
   }
   await filling;
   result.fill = { ...receiving(all), seconds: (performance.now() - begun) / 1000 };
