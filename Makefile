@@ -5,10 +5,10 @@ DATA    ?= huis-data
 VERSION ?= $(shell git describe --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 export CGO_ENABLED ?= 0
-# The core for browsers is compiled for size, but for what has to be fast.
-COREFLAGS := -gcflags=all=-l $(foreach p,crypto/... vendor/golang.org/x/crypto/... golang.org/x/crypto/... \
+# The core for browsers is compiled for size, but for what has to be fast, and
+# without the curves of NIST; cmd/huis-wasm/_std says why.
+COREFLAGS := -overlay bin/overlay.json -gcflags=all=-l $(foreach p,crypto/... vendor/golang.org/x/crypto/... golang.org/x/crypto/... \
 	filippo.io/... math/... internal/runtime/... runtime,-gcflags=$(p)=)
-# The curves of NIST are left out of it; cmd/huis-wasm/_std says why.
 NIST := crypto/internal/fips140/ecdh
 
 .PHONY: run build core release check-release check-web test check attack sim soak bench bench-web vectors setup clean
@@ -23,7 +23,7 @@ core: ## the core for browsers, which bin/huis embeds; without Node
 	@mkdir -p bin
 	@printf '{"Replace":{"%s/ecdh.go":"cmd/huis-wasm/_std/ecdh.go","%s/cast.go":""}}\n' \
 		"$$($(GO) env GOROOT)/src/$(NIST)" "$$($(GO) env GOROOT)/src/$(NIST)" >bin/overlay.json
-	GOOS=js GOARCH=wasm $(GO) build -trimpath -buildvcs=false -overlay bin/overlay.json -ldflags '-s -w' $(COREFLAGS) -o bin/core.wasm ./cmd/huis-wasm
+	GOOS=js GOARCH=wasm $(GO) build -trimpath -buildvcs=false -ldflags '-s -w' $(COREFLAGS) -o bin/core.wasm ./cmd/huis-wasm
 	@$(GO) run ./web/pack bin/core.wasm web/core
 
 release: setup ## bin/release: programs for all platforms, sums; VERSION=v1.0 KEY=FILE RELEASE_KEY=… signs (docs/operating.md)

@@ -12,9 +12,9 @@ import (
 // to print where a program that fails did so. strip takes that out of the core.
 // What the runtime needs to run and to collect garbage stays, and of the names
 // those by which it knows functions; it is put together in the functions' order, so
-// that what belongs together has numbers that are alike. The addresses a failing core prints
-// lead to the lines with a core that was built from the same source and not
-// stripped. An offset of 0 says to the runtime that there is no table.
+// that what belongs together has numbers that are alike. The addresses a failing
+// core prints lead to the lines with a core that was built from the same source and
+// not stripped. An offset of 0 says to the runtime that there is no table.
 
 // Sections of WebAssembly, and the layout of Go's function table (package
 // runtime, pcHeader and _func; Go 1.26).
