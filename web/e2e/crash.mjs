@@ -37,10 +37,11 @@ async function say(page, text, { acknowledged = true } = {}) {
   if (acknowledged) await message(page, text).getByLabel('Waiting to be sent').waitFor({ state: 'detached' });
 }
 
-/** Each text stands there exactly once, for the page and for the command line. */
+/** Each text stands there exactly once, for the page and, once all were sent, for the command line. */
 async function once(page, texts) {
   for (const text of texts) {
     await message(page, text).first().waitFor();
+    await message(page, text).getByLabel('Waiting to be sent').waitFor({ state: 'detached' });
     assert(
       (await message(page, text).count()) === 1,
       `${text} is there ${await message(page, text).count()} times`,

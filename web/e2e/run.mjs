@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 
 const here = new URL('.', import.meta.url).pathname;
-const helpers = ['run.mjs', 'lib.mjs', 'wire.mjs', 'bridge.mjs', 'gotest.mjs', 'takeover.mjs', 'liar.mjs'];
+const helpers = ['run.mjs', 'lib.mjs', 'wire.mjs', 'bridge.mjs', 'gotest.mjs', 'takeover.mjs', 'liar.mjs', 'qr.mjs'];
 const wanted = process.argv.slice(2);
 const files = readdirSync(here).filter((f) => f.endsWith('.mjs') && !helpers.includes(f));
 const chosen = wanted.length > 0 ? files.filter((f) => wanted.includes(f.slice(0, -4))) : files;
@@ -14,20 +14,10 @@ if (chosen.length === 0) {
   );
   process.exit(2);
 }
-const tries = 3; // one known race is open: history may reach a linked browser late
-const failed = [];
-for (const file of chosen) if (!passes(file)) failed.push(file);
+const failed = chosen.filter((file) => !passes(file));
 process.exit(failed.length > 0 ? 1 : 0);
 
 function passes(file) {
-  for (let n = 1; n <= tries; n++) {
-    if (once(file)) return true;
-    if (n < tries) console.log(`${file} is played again: this is said, and is a fault`);
-  }
-  return false;
-}
-
-function once(file) {
   const begun = performance.now();
   const { status } = spawnSync(process.execPath, [here + file], { stdio: 'inherit', timeout: 600_000 });
   console.log(

@@ -134,6 +134,21 @@ describe('the open conversation', () => {
     expect(seqs()).toEqual([1]);
   });
 
+  it('marks nothing as read once it is left', async () => {
+    core.chats[0]!.read = 0;
+    await timeline.open('@bob');
+    timeline.leave('@eve'); // another one
+    core.arrive(said(1));
+    await settled();
+    const read = () => core.calls.filter((c) => c.method === 'chat.read').length;
+    expect(read()).toBe(1);
+    timeline.leave('@bob');
+    core.arrive(said(2));
+    await settled();
+    expect(read()).toBe(1);
+    expect(chats.get('@bob')?.unread).toBe(1);
+  });
+
   it('shows another conversation although the one before is still being read', async () => {
     core.chats.push(chat('@eve'));
     core.messages['@eve'] = [message('@eve', 'eve', 'hello', { seq: 1 })];

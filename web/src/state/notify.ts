@@ -19,15 +19,17 @@ export async function allowNotifications(): Promise<boolean> {
 export function notify(m: Message, c: Chat): void {
   if (!prefs.notify || c.muted || m.own || !canNotify() || Notification.permission !== 'granted') return;
   if (document.visibilityState === 'visible' && document.hasFocus() && router.route.item === c.id) return;
-  void show(c, prefs.notifyText ? `${m.from}: ${messageText(m)}`.slice(0, 200) : t.notify_new());
+  // Whoever looks at a locked screen learns neither what nor from whom, unless that is wanted.
+  if (prefs.notifyText) void show(c, chatName(c), `${m.from}: ${messageText(m)}`.slice(0, 200));
+  else void show(c, 'huis', t.notify_new());
 }
 
-async function show(c: Chat, body: string): Promise<void> {
+async function show(c: Chat, title: string, body: string): Promise<void> {
   const icon = document.querySelector<HTMLLinkElement>('link[rel="apple-touch-icon"]')?.href ?? '';
   const options = { body, tag: c.id, icon, data: path('chats', c.id) };
   const worker = await navigator.serviceWorker?.getRegistration();
-  if (worker) return worker.showNotification(chatName(c), options);
-  const n = new Notification(chatName(c), options);
+  if (worker) return worker.showNotification(title, options);
+  const n = new Notification(title, options);
   n.onclick = () => {
     window.focus();
     router.go('chats', c.id);

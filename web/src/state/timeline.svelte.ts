@@ -141,6 +141,11 @@ class Timeline {
     if (chat) await (seq > 0 ? this.around(seq) : this.newest(true));
   }
 
+  /** Nobody looks at this conversation any more. */
+  leave(chat: string): void {
+    if (chat === this.chat) void this.open('');
+  }
+
   /** Loads the newest piece; on opening, down from the first unread message. */
   newest(opening = false): Promise<void> {
     return this.#load(async (run) => {
