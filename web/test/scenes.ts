@@ -253,7 +253,7 @@ export function takeover(core: FakeCore): void {
   ];
   const now = {
     hash: hex('policy', 64),
-    witnesses: ['town hall', 'clinic', 'law firm'],
+    witnesses: ['Uni Gent', 'Ville de Lyon', 'Digitalcourage'],
     fewest: 2,
     signers: ['amelie', 'marek'],
     needed: 1,
@@ -269,7 +269,7 @@ export function takeover(core: FakeCore): void {
       counts: false,
       fewest: 1,
       changes: [
-        { code: 'policy-without', with: ['clinic'], text: '' },
+        { code: 'policy-without', with: ['Ville de Lyon'], text: '' },
         { code: 'policy-fewest', with: ['1', '2'], text: '' },
       ],
       waits: { code: 'policy-waits-consent', with: ['fewer witnesses', hex('next', 16)], text: '' },
