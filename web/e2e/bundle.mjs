@@ -92,7 +92,7 @@ try {
         await ada.goto(liar.origin + '/#/settings/invitations');
         await ada.getByRole('button', { name: 'Make a link' }).click();
         bob = await person('bob');
-        await bob.goto(liar.here((await ada.locator('.link').innerText()).trim()));
+        await bob.goto(liar.here((await ada.locator('.link').first().innerText()).trim()));
         await join_(bob, 'bob');
         assert((await guarded(bob)) === pin, 'the two have different builds');
         for (const page of [ada, bob]) {

@@ -92,7 +92,7 @@ try {
             (n) => n !== (document.querySelector('.link')?.textContent ?? n),
             links.at(-1) ?? '',
           );
-          links.push((await ada.locator('.link').textContent()) ?? '');
+          links.push((await ada.locator('.link').first().textContent()) ?? '');
         }
         world.cli('carl', 'join', links[0].trim(), '--handle', 'carl');
         bob = await world.page({ viewport: sizes.phone, hasTouch: true });

@@ -17,7 +17,7 @@ try {
         await join_(alice, 'alice');
         await to(alice, '#/settings/invitations');
         await alice.getByRole('button', { name: 'Make a link' }).click();
-        w.cli('bob', 'join', await alice.locator('p.link').innerText(), '--handle', 'bob');
+        w.cli('bob', 'join', await alice.locator('p.link').first().innerText(), '--handle', 'bob');
         w.cli('bob', 'send', '@alice', 'said before the phone');
         await to(alice, '#/chats');
         await alice.locator('.conv', { hasText: 'bob' }).click();

@@ -68,7 +68,7 @@ try {
         key = (await join_(alice, 'alice')).join('-');
         await alice.goto(at('#/settings/invitations'));
         await alice.getByRole('button', { name: 'Make a link' }).click();
-        w.cli('bob', 'join', await alice.locator('p.link').innerText(), '--handle', 'bob');
+        w.cli('bob', 'join', await alice.locator('p.link').first().innerText(), '--handle', 'bob');
         w.cli('bob', 'send', '@alice', 'before everything');
         await open(alice, 'bob');
         await bubble(alice, 'before everything').waitFor();

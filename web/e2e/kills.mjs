@@ -90,7 +90,7 @@ try {
   await join_(page, 'ada');
   await page.goto(origin + '/#/settings/invitations');
   await page.getByRole('button', { name: 'Make a link' }).click();
-  world.cli('bob', 'join', (await page.locator('p.link').innerText()).trim(), '--handle', 'bob');
+  world.cli('bob', 'join', (await page.locator('p.link').first().innerText()).trim(), '--handle', 'bob');
   world.cli('bob', 'send', '@ada', 'hello');
   await open();
   const names = Object.keys(kills);

@@ -46,7 +46,7 @@ async function invite(page) {
   await page.goto(new URL('#/settings/invitations', new URL(server.web).origin + '/').href);
   await page.getByRole('button', { name: 'Make a link' }).click();
   for (;;) {
-    const link = (await page.locator('.link').innerText()).trim();
+    const link = (await page.locator('.link').first().innerText()).trim();
     if (!made.has(link)) {
       made.add(link);
       return link;

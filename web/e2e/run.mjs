@@ -4,7 +4,16 @@ import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 
 const here = new URL('.', import.meta.url).pathname;
-const helpers = ['run.mjs', 'lib.mjs', 'wire.mjs', 'bridge.mjs', 'gotest.mjs', 'takeover.mjs', 'liar.mjs', 'qr.mjs'];
+const helpers = [
+  'run.mjs',
+  'lib.mjs',
+  'wire.mjs',
+  'bridge.mjs',
+  'gotest.mjs',
+  'takeover.mjs',
+  'liar.mjs',
+  'qr.mjs',
+];
 const wanted = process.argv.slice(2);
 const files = readdirSync(here).filter((f) => f.endsWith('.mjs') && !helpers.includes(f));
 const chosen = wanted.length > 0 ? files.filter((f) => wanted.includes(f.slice(0, -4))) : files;

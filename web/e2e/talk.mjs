@@ -29,7 +29,7 @@ async function heard(profile, chat, begin) {
 async function inviteFrom(page) {
   await page.goto(page.url().split('#')[0] + '#/settings/invitations');
   await page.getByRole('button', { name: 'Make a link' }).click();
-  return page.locator('p.link').innerText();
+  return page.locator('p.link').first().innerText();
 }
 
 async function openChat(page, name) {
