@@ -83,7 +83,7 @@ func frameOf(lines *bufio.Reader) (f rpc.Frame, err error) {
 	if err := json.Unmarshal(line, &parts); err != nil || parts[0] == nil {
 		return f, io.ErrUnexpectedEOF
 	}
-	if err := json.Unmarshal([]byte(*parts[0]), &f); err != nil {
+	if f, err = rpc.ParseJSON([]byte(*parts[0])); err != nil {
 		return f, err
 	}
 	if parts[1] != nil {
@@ -96,12 +96,8 @@ func frameOf(lines *bufio.Reader) (f rpc.Frame, err error) {
 func frameTo(w io.Writer) func(rpc.Frame) error {
 	var mu sync.Mutex
 	return func(f rpc.Frame) error {
-		head, err := json.Marshal(&f)
-		if err != nil {
-			return err
-		}
-		parts := [2]*string{new(string), nil}
-		*parts[0] = string(head)
+		head := string(f.JSON())
+		parts := [2]*string{&head, nil}
 		if f.Bytes != nil {
 			s := base64.StdEncoding.EncodeToString(f.Bytes)
 			parts[1] = &s
