@@ -38,6 +38,34 @@ func wantNewLog(t *testing.T, err error) {
 	wantLogAlarm(t, err, "shows a new log, test/")
 }
 
+// loseEnd begins a new log that has nothing of the end of the one before, which
+// the devices are told not to give, and has all take it over.
+func (w *world) loseEnd(name string, all ...*device) {
+	w.t.Helper()
+	ctx := w.t.Context()
+	for _, d := range all {
+		d.net.set(func(n *wireTo) {
+			n.before = func(m proto.Method) error {
+				if m == proto.GiveLog {
+					return proto.Refuse(proto.Forbidden)
+				}
+				return nil
+			}
+		})
+		_ = d.Sync(ctx)
+		d.net.set(func(n *wireTo) { n.before = nil })
+	}
+	fingerprint := w.beginLog(name)
+	for _, d := range all {
+		wantNewLog(w.t, d.Sync(ctx))
+	}
+	for _, d := range all {
+		if err := d.AcceptLog(ctx, fingerprint); err != nil {
+			w.t.Fatalf("%s: %v", d.name, err)
+		}
+	}
+}
+
 // Nobody has the end of the log any more: everybody stops taking keys and says
 // so, talks on, and goes over to the new log by the fingerprint alone.
 func TestANewLogIsTakenOverByItsFingerprint(t *testing.T) {
@@ -134,30 +162,8 @@ func TestAChainGoesOnInANewLog(t *testing.T) {
 	if _, err := bob.freshChain(ctx, alice.must().Account, 0); err != nil {
 		t.Fatal(err)
 	}
-	// Of the end of the log nothing comes back: the devices that have it are told
-	// to give none.
 	restore()
-	for _, d := range []*device{alice, bob, phone} {
-		d.net.set(func(n *wireTo) {
-			n.before = func(m proto.Method) error {
-				if m == proto.GiveLog {
-					return proto.Refuse(proto.Forbidden)
-				}
-				return nil
-			}
-		})
-		_ = d.Sync(ctx)
-		d.net.set(func(n *wireTo) { n.before = nil })
-	}
-	fingerprint := w.beginLog("log-2")
-	for _, d := range []*device{alice, phone, bob} {
-		wantNewLog(t, d.Sync(ctx))
-	}
-	for _, d := range []*device{alice, phone, bob} {
-		if err := d.AcceptLog(ctx, fingerprint); err != nil {
-			t.Fatalf("%s: %v", d.name, err)
-		}
-	}
+	w.loseEnd("log-2", alice, phone, bob)
 	for _, d := range []*device{alice, phone, bob} {
 		d.sync()
 	}
@@ -165,6 +171,31 @@ func TestAChainGoesOnInANewLog(t *testing.T) {
 	bob.sync()
 	if got := bob.read("plan"); len(got) == 0 || got[len(got)-1] != "alice: from the phone" {
 		t.Errorf("bob has %q", got)
+	}
+}
+
+// A name that was changed in the lost end is the account's in the new log too.
+func TestANameGoesOnInANewLog(t *testing.T) {
+	w := newOnDisk(t)
+	alice, bob := w.person("alice"), w.person("bob")
+	alice.newChat("plan", "bob")
+	w.agree("plan", alice, bob)
+	restore := w.backUp()
+	alice.rename("alice.w")
+	bob.sync()
+	restore()
+	w.loseEnd("log-2", alice, bob)
+	for range 2 {
+		alice.sync()
+		bob.sync()
+	}
+	carol := w.person("carol")
+	carol.send("@alice.w", "by the new name")
+	alice.expect("@carol", "carol: by the new name")
+	bob.send("@alice", "by the old one")
+	alice.expect("@bob", "bob: by the old one")
+	if trust, err := bob.Trust(t.Context(), "alice"); err != nil || trust.Handle != "alice.w" {
+		t.Errorf("bob knows @%s, %v", trust.Handle, err)
 	}
 }
 

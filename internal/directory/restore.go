@@ -320,8 +320,19 @@ func (s *Service) GiveAccount(ctx context.Context, r *proto.GiveAccountRequest) 
 // errGoesOn: a chain continues what a log that was begun anew has of it.
 var errGoesOn = errors.New("the chain goes on")
 
+// continues tells whether links go on from what the log has under their name; or,
+// under a name that the account took in the lost end, from what it has of the
+// account.
+func (s *Service) continues(ctx context.Context, id proto.AccountID, there, links [][]byte) bool {
+	if len(there) == 0 {
+		there, _ = s.links(ctx, id)
+	}
+	return len(there) > 0 && len(there) < len(links) && slices.EqualFunc(there, links[:len(there)], bytes.Equal)
+}
+
 // goOn puts the rest of a chain into a log that was begun when its end was lost.
-// The account's own devices signed it.
+// The account's own devices signed it. forbidden for names between the one the
+// log has and the last, which nobody tells.
 func (s *Service) goOn(ctx context.Context, r *proto.GiveAccountRequest, after kt.Chain) error {
 	id := proto.AccountID(after.Account())
 	before, err := s.chain(ctx, id)
@@ -333,14 +344,27 @@ func (s *Service) goOn(ctx context.Context, r *proto.GiveAccountRequest, after k
 		if err != nil {
 			return proto.Refuse(proto.BadChain)
 		}
-		if link.Type == kt.TypeRename { // its new name would have to be free
-			return proto.Refuse(proto.Forbidden)
-		}
-		if err := s.extend(ctx, id, r.Handle, link, encoded); err != nil {
+		if err := s.takeOn(ctx, id, r.Handle, link, encoded); err != nil {
 			return err
 		}
 	}
 	return s.logged(ctx, r.Handle, r.Links[len(r.Links)-1])
+}
+
+// takeOn puts one link more into the log; to is the name after a RENAME.
+func (s *Service) takeOn(ctx context.Context, id proto.AccountID, to string, link *kt.Link, encoded []byte) error {
+	if link.Type == kt.TypeRename {
+		err := s.rename(ctx, id, to, link, encoded)
+		if errors.Is(err, proto.BadChain) {
+			return proto.Refuse(proto.Forbidden)
+		}
+		return err
+	}
+	now, err := s.handle(ctx, id)
+	if err != nil {
+		return err
+	}
+	return s.extend(ctx, id, now, link, encoded)
 }
 
 func (s *Service) giveAccount(ctx context.Context, r *proto.GiveAccountRequest, after kt.Chain) error {
@@ -355,7 +379,7 @@ func (s *Service) giveAccount(ctx context.Context, r *proto.GiveAccountRequest, 
 		return err
 	case !missing && stand(there, r.Links):
 		return nil
-	case !missing && s.LogName != "" && len(there) < len(r.Links) && slices.EqualFunc(there, r.Links[:len(there)], bytes.Equal) && len(there) > 0:
+	case !missing && s.LogName != "" && s.continues(ctx, id, there, r.Links):
 		return errGoesOn
 	case !missing: // before the whole log is searched for it
 		return proto.Refuse(proto.Forbidden)
