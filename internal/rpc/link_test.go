@@ -14,7 +14,7 @@ func linkedPage(w *world, old *page, handle string) *page {
 	linking := phone.begin("link", LinkRequest{Handle: "@" + handle})
 	var shown LinkCode
 	linking.event("link.code", &shown)
-	approving := old.begin("link.approve", ApproveRequest{Code: shown.Code})
+	approving := old.begin("link.approve", ApproveRequest(shown))
 	var asked ApproveConfirm
 	approving.event("approve.confirm", &asked)
 	if asked.Code != shown.Code || len(asked.Device) != 64 && len(asked.Device) != 32 {
@@ -84,7 +84,7 @@ func TestOnlyAYesApproves(t *testing.T) {
 			linking := phone.begin("link", LinkRequest{Handle: "alice"})
 			var shown LinkCode
 			linking.event("link.code", &shown)
-			approving := alice.begin("link.approve", ApproveRequest{Code: shown.Code})
+			approving := alice.begin("link.approve", ApproveRequest(shown))
 			approving.event("approve.confirm", new(ApproveConfirm))
 			approving.answer(answer[0], answer[1])
 			approving.refused(CodeNotApproved)
@@ -108,7 +108,7 @@ func TestApprovingMayBeCancelled(t *testing.T) {
 	linking := phone.begin("link", LinkRequest{Handle: "alice"})
 	var shown LinkCode
 	linking.event("link.code", &shown)
-	approving := alice.begin("link.approve", ApproveRequest{Code: shown.Code})
+	approving := alice.begin("link.approve", ApproveRequest(shown))
 	approving.event("approve.confirm", new(ApproveConfirm))
 	approving.cancel()
 	approving.refused(CodeCancelled)
@@ -162,7 +162,7 @@ func TestADeviceLinksOnce(t *testing.T) {
 	phone.begin("link", LinkRequest{Handle: "alice"}).refused(CodeBusy)
 	phone.begin("join", JoinRequest{Invite: w.invite(), Handle: "carol"}).refused(CodeBusy)
 	// Bob is shown the code and says yes: the phone, which said alice, refuses.
-	approving := bob.begin("link.approve", ApproveRequest{Code: shown.Code})
+	approving := bob.begin("link.approve", ApproveRequest(shown))
 	approving.event("approve.confirm", new(ApproveConfirm))
 	approving.answer("approve.confirm", `{"yes":true}`)
 	var s State
