@@ -3,6 +3,7 @@ package cli
 import (
 	"compress/gzip"
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -48,6 +49,9 @@ func (k *verifyWebCommand) Run(e *env) error {
 		return err
 	}
 	served, err := webapp.Inspect(e.ctx, anonymous(page, ref.Pin))
+	if unknown := (x509.UnknownAuthorityError{}); errors.As(err, &unknown) && len(ref.Pin) == 0 {
+		return &hinted{err, "a server with a certificate of its own needs its fingerprint too: https://HOST:PORT#FINGERPRINT, as huis serve prints it"}
+	}
 	if err != nil {
 		return orHint(err, "is the address right, and does the server have a web app (huis serve without --no-web)?")
 	}

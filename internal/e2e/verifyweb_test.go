@@ -63,6 +63,9 @@ func TestVerifyWebFindsATargetedBundle(t *testing.T) {
 	if o := must(t, d, "verify-web", strings.SplitN(s.Invite, "/join", 2)[0]+"#"+pinOf(t, web)); len(o) != 1 || o[0]["manifest"] != seen["manifest"] {
 		t.Errorf("over TLS: %v", o)
 	}
+	if _, err := d.Run("verify-web", strings.SplitN(s.Invite, "/join", 2)[0]); err == nil || !strings.Contains(err.Error(), "needs its fingerprint") {
+		t.Errorf("over TLS without the fingerprint: %v", err)
+	}
 	flip := func(name string) func(string, []byte) []byte {
 		return func(path string, body []byte) []byte {
 			if strings.HasSuffix(path, name) {
