@@ -324,8 +324,12 @@ var errGoesOn = errors.New("the chain goes on")
 // under a name that the account took in the lost end, from what it has of the
 // account.
 func (s *Service) continues(ctx context.Context, id proto.AccountID, there, links [][]byte) bool {
+	own, err := s.links(ctx, id) // read in either case: the time tells nothing of the name
 	if len(there) == 0 {
-		there, _ = s.links(ctx, id)
+		there = own
+	}
+	if err != nil {
+		return false
 	}
 	return len(there) > 0 && len(there) < len(links) && slices.EqualFunc(there, links[:len(there)], bytes.Equal)
 }
